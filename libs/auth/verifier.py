@@ -1,0 +1,129 @@
+"""Verifying access tokens: ES256 JSON Web Tokens (RFC 9068), by the issuer's published keys."""
+
+import asyncio
+import hashlib
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import jwt
+from jwt import PyJWK
+from pydantic import Field
+
+from libs.auth.principal import Principal
+from libs.config import Group
+from libs.errors import Unauthenticated
+
+ALGORITHM = "ES256"
+TOKEN_TYPE = "at+jwt"  # noqa: S105 (a media type, RFC 9068 section 2.1)
+LEEWAY_S = 5
+MAX_TOKEN_BYTES = 4096
+
+
+class TokenSettings(Group):
+    """What issuer and verifiers of access tokens agree on."""
+
+    prefix = "TOKEN"
+
+    issuer: str = Field("throughline", description="`iss` of access tokens")
+    audience: str = Field("throughline", description="`aud` of access tokens")
+
+
+FetchKeys = Callable[[], Awaitable[Mapping[str, Any]]]
+"""Gives the JSON Web Key Set: `{"keys": [...]}`."""
+
+
+class TokenVerifier:
+    """Turns a token into a principal.
+
+    Keys are fetched when the first token comes, and again when one names a key that is not known
+    (at most every `refetch_s` seconds): the issuer need not be there when this process starts, and
+    a new key needs no restart. Verified tokens are remembered until they expire, because checking
+    a signature costs more than all the rest of a cached answer.
+    """
+
+    def __init__(
+        self,
+        fetch_keys: FetchKeys,
+        settings: TokenSettings,
+        *,
+        remember: int = 10_000,
+        refetch_s: float = 5.0,
+    ) -> None:
+        self._fetch_keys = fetch_keys
+        self._settings = settings
+        self._remember = remember
+        self._refetch_s = refetch_s
+        self._keys: dict[str, PyJWK] = {}
+        self._fetched_at = float("-inf")
+        self._fetching = asyncio.Lock()
+        self._known: OrderedDict[bytes, Principal] = OrderedDict()
+
+    async def verify(self, token: str) -> Principal:
+        """The principal that `token` was issued to.
+
+        Raises:
+            Unauthenticated: the token is not valid.
+            Unavailable: the issuer's keys cannot be had.
+        """
+        if len(token) > MAX_TOKEN_BYTES:
+            raise Unauthenticated("The access token is not valid")
+        digest = hashlib.sha256(token.encode()).digest()
+        known = self._known.get(digest)
+        if known is not None and known.expires_at > time.time():
+            return known
+        principal = self._principal(token, await self._key_for(token))
+        self._known[digest] = principal
+        if len(self._known) > self._remember:
+            self._known.popitem(last=False)
+        return principal
+
+    async def _key_for(self, token: str) -> PyJWK:
+        try:
+            header = jwt.get_unverified_header(token)
+        except jwt.InvalidTokenError as error:
+            raise Unauthenticated("The access token is not valid") from error
+        if header.get("alg") != ALGORITHM or header.get("typ") != TOKEN_TYPE:
+            raise Unauthenticated("The access token is not valid")
+        kid = str(header.get("kid"))
+        if kid not in self._keys:
+            await self._fetch(kid)
+        if kid not in self._keys:
+            raise Unauthenticated("The access token is signed with a key that is not known")
+        return self._keys[kid]
+
+    async def _fetch(self, kid: str) -> None:
+        async with self._fetching:
+            if kid in self._keys or time.monotonic() - self._fetched_at < self._refetch_s:
+                return
+            published = await self._fetch_keys()
+            self._fetched_at = time.monotonic()
+            keys = {str(key["kid"]): PyJWK(key, ALGORITHM) for key in published["keys"]}
+            if keys.keys() != self._keys.keys():
+                self._known.clear()
+            self._keys = keys
+
+    def _principal(self, token: str, key: PyJWK) -> Principal:
+        try:
+            claims = jwt.decode(
+                token,
+                key,
+                algorithms=[ALGORITHM],
+                audience=self._settings.audience,
+                issuer=self._settings.issuer,
+                leeway=LEEWAY_S,
+                options={"require": ["iss", "aud", "sub", "iat", "exp", "jti"]},
+            )
+        except jwt.ExpiredSignatureError as error:
+            raise Unauthenticated("The access token has expired") from error
+        except jwt.InvalidTokenError as error:
+            raise Unauthenticated("The access token is not valid") from error
+        return Principal(
+            subject=str(claims["sub"]),
+            roles=tuple(map(str, claims.get("roles", ()))),
+            name=str(claims.get("name", "")),
+            country=str(claims.get("country", "")),
+            revision=int(claims.get("rev", 0)),
+            expires_at=int(claims["exp"]),
+        )

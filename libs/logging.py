@@ -1,0 +1,265 @@
+"""Structured logs: JSON, one object a line, on standard output, and nothing else there.
+
+Every line has `timestamp level service version env event contextId`; the schema of a line is
+`docs/reference/log.schema.json`. Event names are static and dotted; data are fields. Loggers of
+other libraries arrive through one handler and become lines of the same form.
+
+Lines are buffered and written at least every 100 ms (at once from WARNING on), because a write a
+line costs more than all the rest of making it.
+"""
+
+import atexit
+import logging
+import re
+import sys
+import threading
+from collections import deque
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any, BinaryIO, cast
+
+import orjson
+import structlog
+from structlog.tracebacks import ExceptionDictTransformer
+from structlog.typing import EventDict, WrappedLogger
+
+from libs.context import current
+
+REDACTED = "[redacted]"
+
+SECRET_FIELDS = frozenset(
+    {
+        *("password", "newpassword", "currentpassword", "secret", "clientsecret"),
+        *("token", "accesstoken", "refreshtoken", "authorization", "cookie", "setcookie"),
+        *("apikey", "privatekey", "signingkey", "email", "dsn"),
+    }
+)
+"""Field names, in lower case without separators, whose values are never logged."""
+
+_SECRET_SHAPES = re.compile(
+    r"eyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?"  # a JSON Web Token
+    r"|(?<=://)[^/\s:@]*:[^/\s@]*(?=@)"  # user and password in a URL
+    r"|(?i:bearer\s+)[\w.~+/-]+=*"
+    r"|[\w.+%-]+@[\w-]+(?:\.[\w-]+)+"  # an e-mail address
+    r"|(?i:\b(?:password|passwd|secret|token|api[_-]?key)\b['\"]?\s*[=:]\s*)['\"]?[^\s'\",;}&]+"
+    r"|(?<=\?)[^\s'\"]+"  # the query of a URL
+)
+_HINTS = (
+    "@",
+    "eyJ",
+    "?",
+    "earer ",
+    "assw",
+    "ASSW",
+    "ecret",
+    "SECRET",
+    "oken",
+    "TOKEN",
+    "key",
+    "KEY",
+)
+
+
+def get_logger() -> structlog.typing.FilteringBoundLogger:
+    """The logger. Usage: `log.info("order.placed", orderId=...)`."""
+    return cast(structlog.typing.FilteringBoundLogger, structlog.get_logger())
+
+
+class _BufferedOutput:
+    """Collects lines and writes them to `stream` in one go, from a thread of its own."""
+
+    def __init__(self, stream: BinaryIO, interval: float = 0.1) -> None:
+        self._stream = stream
+        self._lines: deque[bytes] = deque()  # its appends and pops are atomic: no lock to log
+        self._lock = threading.Lock()
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
+        self._interval = interval
+        self._thread.start()
+        atexit.register(self.close)
+
+    def write(self, line: bytes) -> None:
+        self._lines.append(line)
+
+    def flush(self) -> None:
+        with self._lock:
+            lines = [self._lines.popleft() + b"\n" for _ in range(len(self._lines))]
+            if lines:
+                with suppress(BrokenPipeError, ValueError):  # nobody reads any more
+                    self._stream.write(b"".join(lines))
+                    self._stream.flush()
+
+    def close(self) -> None:
+        self._stopped.set()
+        self.flush()
+
+    def _run(self) -> None:
+        while not self._stopped.wait(self._interval):
+            self.flush()
+
+
+class _OutputLogger:
+    """What structlog calls with the finished line."""
+
+    def __init__(self, output: _BufferedOutput) -> None:
+        self._output = output
+
+    def msg(self, line: bytes) -> None:
+        self._output.write(line)
+
+    debug = info = msg
+
+    def warning(self, line: bytes) -> None:
+        self._output.write(line)
+        self._output.flush()
+
+    error = critical = exception = fatal = warning
+
+
+def _add_context(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    context = current()
+    event.setdefault("service", context.service)
+    event.setdefault("contextId", context.context_id)
+    if context.causation_id is not None:
+        event.setdefault("causationId", context.causation_id)
+    if context.actor is not None:
+        event.setdefault("userId", context.actor)
+    return event
+
+
+def _add_constants(version: str, environment: str) -> structlog.typing.Processor:
+    def add(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+        event["version"] = version
+        event["env"] = environment
+        return event
+
+    return add
+
+
+def scrub(text: str) -> str:
+    """`text` without anything that looks like a secret, a token, an e-mail address or a query."""
+    if not any(hint in text for hint in _HINTS):
+        return text
+    return _SECRET_SHAPES.sub(REDACTED, text)
+
+
+def _redact(value: Any) -> Any:
+    if isinstance(value, str):
+        return scrub(value)
+    if isinstance(value, Mapping):
+        return {str(k): REDACTED if _is_secret(str(k)) else _redact(v) for k, v in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_redact(v) for v in value]
+    return value
+
+
+def _is_secret(name: str) -> bool:
+    return name.replace("_", "").replace("-", "").lower() in SECRET_FIELDS
+
+
+def redact(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Take out what must never be logged: by the field's name, and by the value's shape."""
+    for name, value in event.items():
+        if _is_secret(name):
+            event[name] = REDACTED
+        elif value.__class__ is str or isinstance(value, Mapping | list | tuple | set | frozenset):
+            event[name] = _redact(value)
+    return event
+
+
+def _stringify(value: Any) -> str:
+    return scrub(str(value))
+
+
+def _render(_: WrappedLogger, __: str, event: EventDict) -> bytes:
+    return orjson.dumps(event, default=_stringify, option=orjson.OPT_NON_STR_KEYS)
+
+
+class _ForeignHandler(logging.Handler):
+    """Turns a record of the standard library's logging into a line of ours."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            fields: dict[str, Any] = {"logger": record.name, "message": record.getMessage()}
+            if record.exc_info and record.exc_info[0] is not None:
+                fields["exc_info"] = record.exc_info
+            log = get_logger()
+            log.log(record.levelno, "foreign", **fields)
+        except (TypeError, ValueError):  # the record's arguments do not fit its format
+            self.handleError(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (its name there)
+        get_logger().error("foreign.unreadable", logger=record.name)
+
+
+FOREIGN_LEVELS = {
+    "uvicorn.access": logging.CRITICAL,  # our own access log is complete; theirs has raw queries
+    "aiokafka": logging.WARNING,
+    "tortoise": logging.WARNING,
+    "tortoise.db_client": logging.CRITICAL,  # it logs statements with their parameters
+    "httpx": logging.WARNING,  # it logs whole URLs
+    "httpcore": logging.WARNING,
+    "pymongo": logging.WARNING,
+    "asyncio": logging.WARNING,
+}
+
+_output: _BufferedOutput | None = None
+
+
+def flush() -> None:
+    """Write what is buffered, now."""
+    if _output is not None:
+        _output.flush()
+
+
+def processors(*, version: str, environment: str) -> list[structlog.typing.Processor]:
+    """The chain that every event goes through, up to the finished line."""
+    return [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="timestamp"),
+        _add_context,
+        _add_constants(version, environment),
+        structlog.processors.ExceptionRenderer(
+            # Local variables stay out: they once carried a password into a log.
+            ExceptionDictTransformer(show_locals=False, max_frames=20)
+        ),
+        redact,
+        _render,
+    ]
+
+
+def configure(
+    *, level: str, version: str, environment: str, stream: BinaryIO | None = None
+) -> None:
+    """Set logging up for the process; call once, before anything else.
+
+    Args:
+        level: the least level that is written: debug, info, warning or error.
+        version: of the program, for every line.
+        environment: the profile, for every line.
+        stream: where lines go; standard output if None.
+    """
+    global _output
+    if _output is not None:
+        _output.close()
+    _output = output = _BufferedOutput(stream or sys.stdout.buffer)
+    number = logging.getLevelNamesMapping()[level.upper()]
+    structlog.configure(
+        processors=processors(version=version, environment=environment),
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=lambda *_: _OutputLogger(output),
+        cache_logger_on_first_use=False,
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [_ForeignHandler()]
+    root.setLevel(number)
+    logging.captureWarnings(True)
+    for name, foreign_level in FOREIGN_LEVELS.items():
+        foreign = logging.getLogger(name)
+        foreign.handlers.clear()
+        foreign.propagate = True
+        foreign.setLevel(max(foreign_level, number))
+    for name in ("uvicorn", "uvicorn.error"):
+        foreign = logging.getLogger(name)
+        foreign.handlers.clear()
+        foreign.propagate = True

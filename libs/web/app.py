@@ -1,0 +1,97 @@
+"""The application of a process: the routes of all hosted modules behind one layer."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
+
+from fastapi import APIRouter, FastAPI
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+from fastapi_offline import FastAPIOffline
+from starlette.routing import BaseRoute
+from starlette.types import ASGIApp
+
+from libs.auth.guards import Guard
+from libs.auth.verifier import TokenVerifier
+from libs.config import ServerSettings
+from libs.module import Registry
+from libs.observability.metrics import HttpMetrics
+from libs.web import health, problems
+from libs.web.layer import RequestLayer
+
+DESCRIPTION = """
+Users, orders and a catalogue of services.
+
+Every answer carries `X-Context-Id`; send one of your own (`[A-Za-z0-9._-]{8,64}`) to follow a
+request through log, database, events and third-party calls. Errors are
+`application/problem+json` (RFC 9457).
+"""
+
+
+def create_app(
+    registry: Registry,
+    routers: Sequence[APIRouter],
+    *,
+    settings: ServerSettings,
+    state: health.Health,
+    meta: health.Meta,
+    verifier: TokenVerifier,
+    lifespan: AbstractAsyncContextManager[None],
+) -> ASGIApp:
+    """Put the application together.
+
+    Args:
+        registry: the hosted modules.
+        routers: of these.
+        settings: of the process.
+        state: what readiness is answered from.
+        meta: what `/meta` says.
+        verifier: of access tokens.
+        lifespan: entered before the first request, left after the last.
+
+    Raises:
+        UnguardedRoute: a route that does not say who may call it.
+    """
+    app: FastAPI = FastAPIOffline(
+        title="Throughline",
+        version=meta.version,
+        description=DESCRIPTION,
+        docs_url="/docs",
+        redoc_url=None,
+        static_url="/docs/assets",
+        swagger_ui_oauth2_redirect_url="/docs/oauth2-redirect",
+        telemetry={"operation_spans": False, "tracing": False},
+        max_body_size=settings.max_body_bytes,
+        lifespan=lambda _: lifespan,
+    )
+    app.state.verifier = verifier
+    problems.install(app)
+    for router in [health.router(state, meta), *routers]:
+        _check_guards(router)
+        app.include_router(router)
+    return RequestLayer(
+        app,
+        owner=registry.owner,
+        trusted=settings.trust_context_id,
+        timeout=settings.request_timeout_s,
+        metrics=HttpMetrics(),
+    )
+
+
+class UnguardedRoute(Exception):
+    """A route that does not say who may call it: access is denied by default, at start."""
+
+
+def _check_guards(router: APIRouter) -> None:
+    for route in api_routes(router.routes):
+        if not _is_guarded(route.dependant):
+            methods = ",".join(sorted(route.methods or ()))
+            raise UnguardedRoute(f"{methods} {route.path} declares no guard (libs/auth/guards.py)")
+
+
+def api_routes(routes: Sequence[BaseRoute]) -> Iterator[APIRoute]:
+    """The API routes among `routes`."""
+    return (route for route in routes if isinstance(route, APIRoute))
+
+
+def _is_guarded(dependant: Dependant) -> bool:
+    return isinstance(dependant.call, Guard) or any(map(_is_guarded, dependant.dependencies))
