@@ -167,7 +167,7 @@ def load(
     process: type[P],
     modules: Iterable[ModuleLike],
     *,
-    known: Iterable[str] = (),
+    elsewhere: Iterable[str] = (),
 ) -> Settings[P]:
     """Read the settings of a process that hosts `modules`.
 
@@ -175,7 +175,9 @@ def load(
         environ: usually `os.environ`; an empty value counts as not set.
         process: what the process itself is given.
         modules: the hosted modules' declarations.
-        known: further variables that are no mistake (those of modules that run elsewhere).
+        elsewhere: beginnings of variables that others read (a module that runs in another
+            process), so that one set of variables can be given to all processes. One that is also
+            the beginning of a variable of this process excuses nothing.
 
     Raises:
         ConfigError: with every problem there is.
@@ -187,7 +189,9 @@ def load(
     read = {m.name: _read_settings(m.settings, m.name, given, problems) for m in hosted}
     peers = _read_peers(hosted, given, problems)
     expected = variables(process, hosted)
-    problems += _unknown(given, {*expected, *known, *map(peer_variable, _used(hosted))})
+    known = {*expected, *map(peer_variable, _used(hosted))}
+    excused = tuple(p for p in elsewhere if not any(v.startswith(p) for v in expected))
+    problems += _unknown({n for n in given if not n.startswith(excused)}, known)
     environment = given.get(variable(ServerSettings, "environment"), "production")
     if environment not in ("embedded", "test"):
         problems += _insecure(given, expected)
@@ -255,9 +259,9 @@ def _read_peers(
     return peers
 
 
-def _unknown(given: Mapping[str, str], expected: set[str]) -> list[Problem]:
+def _unknown(given: set[str], expected: set[str]) -> list[Problem]:
     found = []
-    for name in sorted(given.keys() - expected):
+    for name in sorted(given - expected):
         near = difflib.get_close_matches(name, expected, n=1, cutoff=0.8)
         hint = f"; did you mean {near[0]}?" if near else ""
         found.append(Problem(name, f"is not a known setting{hint}"))

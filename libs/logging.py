@@ -90,7 +90,9 @@ class _BufferedOutput:
                     self._stream.flush()
 
     def close(self) -> None:
+        atexit.unregister(self.close)
         self._stopped.set()
+        self._thread.join()
         self.flush()
 
     def _run(self) -> None:
@@ -171,8 +173,12 @@ def _stringify(value: Any) -> str:
     return scrub(str(value))
 
 
+_FIRST = ("timestamp", "level", "service", "event", "contextId")
+
+
 def _render(_: WrappedLogger, __: str, event: EventDict) -> bytes:
-    return orjson.dumps(event, default=_stringify, option=orjson.OPT_NON_STR_KEYS)
+    ordered = {name: event.pop(name) for name in _FIRST}  # people read lines from the left
+    return orjson.dumps({**ordered, **event}, default=_stringify, option=orjson.OPT_NON_STR_KEYS)
 
 
 class _ForeignHandler(logging.Handler):
@@ -210,6 +216,14 @@ def flush() -> None:
     """Write what is buffered, now."""
     if _output is not None:
         _output.flush()
+
+
+def close() -> None:
+    """Write what is buffered and leave the stream alone from now on."""
+    global _output
+    if _output is not None:
+        _output.close()
+        _output = None
 
 
 def processors(*, version: str, environment: str) -> list[structlog.typing.Processor]:

@@ -5,7 +5,7 @@ rules, database roles, Kafka topics, the diagram in the docs. Nothing in a modul
 modules run in its process.
 """
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
@@ -80,13 +80,16 @@ class Wired:
         routers: what it serves.
         tasks: what runs beside the requests.
         checks: what readiness depends on.
+        prepare: creates what the module needs beside its schema (indexes of collections, topics);
+            safe to repeat. Part of a migration.
         seed: puts the module's demo data in place; safe to repeat.
     """
 
     routers: Sequence[APIRouter] = ()
     tasks: Sequence[Task] = ()
     checks: Sequence[Check] = ()
-    seed: Callable[[Any], Awaitable[None]] | None = None
+    prepare: Callable[[], Awaitable[None]] | None = None
+    seed: Callable[[Mapping[str, Any]], Awaitable[None]] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

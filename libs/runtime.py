@@ -20,6 +20,7 @@ from functools import cached_property, partial
 from typing import Any, cast
 
 import uvicorn
+from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from libs.auth.verifier import TokenSettings, TokenVerifier
@@ -32,7 +33,7 @@ from libs.http.settings import HttpClientSettings
 from libs.logging import get_logger
 from libs.module import R, Registry, Resource, Task, Wired
 from libs.observability.metrics import build_info
-from libs.web.app import create_app
+from libs.web.app import create_app, in_layer
 from libs.web.health import Health, Meta
 
 log = get_logger()
@@ -81,6 +82,10 @@ class Runtime:
         return self._settings.process.server
 
     @property
+    def settings(self) -> Settings[HostSettings]:
+        return self._settings
+
+    @property
     def wired(self) -> dict[str, Wired]:
         """The modules, put together, by name."""
         return self._wired
@@ -101,12 +106,15 @@ class Runtime:
 
     @cached_property
     def app(self) -> ASGIApp:
-        """The ASGI application."""
+        """The application as it is served."""
+        return in_layer(self.fastapi, self._registry, self.server)
+
+    @cached_property
+    def fastapi(self) -> FastAPI:
+        """The application without the layer around it."""
         auth = AuthClient(self.peer("auth"))
         return create_app(
-            self._registry,
             [router for wired in self._wired.values() for router in wired.routers],
-            settings=self.server,
             state=self.health,
             meta=self._meta,
             verifier=TokenVerifier(auth.keys, self._settings.process.tokens),

@@ -26,10 +26,13 @@ from tortoise.exceptions import BaseORMException
 from libs.db.errors import DRIVER_ERRORS, quotes_values, translate
 from libs.db.query_log import LoggedQuery
 from libs.errors import AppError
+from libs.logging import get_logger
 
 Isolation = Literal["read_committed", "repeatable_read", "serializable"]
 
 ENGINE = __name__
+
+_log = get_logger()
 
 
 class Connection(asyncpg.Connection):
@@ -75,8 +78,11 @@ class _Boundary(AsyncpgDBClient):
         except DRIVER_ERRORS as error:
             self._note(error)
             raise translate(error) from (None if quotes_values(error) else error)
+        except asyncio.CancelledError as error:
+            self._note(error)  # asyncpg cancels the statement at the server
+            raise
 
-    def _note(self, error: Exception) -> None:
+    def _note(self, error: BaseException) -> None:
         """Take notice of a failed statement."""
 
     @translate_exceptions
@@ -89,11 +95,7 @@ class _Boundary(AsyncpgDBClient):
 
 
 class Client(_Boundary):
-    """One module's pool of connections.
-
-    Opening it needs no server: the pool fills itself in the background, and fills itself again
-    after the server was away.
-    """
+    """One module's pool of connections. Opening it needs no server."""
 
     def __init__(self, *, options: ClientOptions, connection_name: str) -> None:
         super().__init__(connection_name=connection_name)
@@ -102,17 +104,26 @@ class Client(_Boundary):
     async def create_connection(self, with_db: bool = True) -> None:
         """Make the pool (Tortoise calls this for a pool when there is none)."""
         del with_db
+        try:
+            self._pool = await self._fill(self._options.pool_min)
+        except DRIVER_ERRORS as error:
+            _log.warning(
+                "database.unreachable", module=self.connection_name, error=type(error).__name__
+            )
+            self._pool = await self._fill(0)  # connects when it is used
+        await self._post_connect()
+
+    async def _fill(self, size: int) -> Any:
         options = self._options
-        self._pool = await asyncpg.create_pool(
+        return await asyncpg.create_pool(
             options.dsn.get_secret_value(),
-            init_size=0,
-            min_size=options.pool_min,
+            min_size=size,
             max_size=options.pool_max,
+            timeout=options.acquire_timeout,
             connection_class=Connection,
             server_settings=dict(options.server_settings),
             init=self._prepare,
         )
-        await self._post_connect()
 
     async def connect(self) -> asyncpg.Connection:
         """A connection outside the pool, which the caller closes."""
@@ -185,7 +196,7 @@ class TransactionClient(_Boundary, TransactionWrapper):
         self, parent: "Client | TransactionClient", isolation: Isolation | None = None
     ) -> None:
         super().__init__(parent)
-        self.aborted_by: Exception | None = None
+        self.aborted_by: BaseException | None = None
         self._isolation = isolation
         self._outer = parent if isinstance(parent, TransactionClient) else None
         self._over = False
@@ -217,8 +228,8 @@ class TransactionClient(_Boundary, TransactionWrapper):
     def _in_transaction(self) -> TransactionContext:
         return NestedTransactionContext(TransactionClient(self))
 
-    def _note(self, error: Exception) -> None:
-        if isinstance(error, asyncpg.PostgresError):
+    def _note(self, error: BaseException) -> None:
+        if isinstance(error, asyncpg.PostgresError | asyncio.CancelledError):
             self.aborted_by = self.aborted_by or error
 
     @translate_exceptions
@@ -246,6 +257,8 @@ class Transaction(TransactionContext):
     Unlike Tortoise's own it keeps no connection when BEGIN fails, and does not take a transaction
     for committed that PostgreSQL has given up.
     """
+
+    client: TransactionClient
 
     def __init__(self, pool: Client, isolation: Isolation | None) -> None:
         self._pool = pool
@@ -290,9 +303,11 @@ class Transaction(TransactionContext):
             ) from aborted_by
 
     async def _leave(self) -> None:
-        self._handler.reset(self._token)
-        with suppress(*DRIVER_ERRORS):  # a connection that cannot be reset was dropped
-            await asyncio.shield(self.client.detach(self._pool))
+        try:
+            with suppress(*DRIVER_ERRORS):  # a connection that cannot be reset was dropped
+                await self.client.detach(self._pool)
+        finally:
+            self._handler.reset(self._token)
 
 
 client_class = Client

@@ -1,9 +1,9 @@
 """The life cycle of a process' databases, and what a module sees of its own.
 
-    databases = host.share(Databases)
-    db = databases.add("api", settings.database, models=("services.api.orders.models",))
-    ...
-    rows = await db.rows("/* orders.of_customer */ SELECT ... WHERE customer_id = $1", customer_id)
+databases = host.share(Databases)
+db = databases.add("api", settings.database, models=("services.api.orders.models",))
+...
+rows = await db.rows("/* orders.of_customer */ SELECT ... WHERE customer_id = $1", customer_id)
 """
 
 import warnings
@@ -49,7 +49,8 @@ class Database:
     @property
     def models(self) -> Mapping[str, type[Model]]:
         """The module's models, by class name."""
-        return dict((self._require().context.apps or {}).get(self.name, {}))
+        apps = self._require().context.apps
+        return dict(apps[self.name]) if apps is not None else {}
 
     async def rows(self, sql: str, *args: Any) -> list[dict[str, Any]]:
         """Run a statement and return its rows. A leading `/* name */` is its name in the logs."""

@@ -9,8 +9,8 @@
     ├── transaction in a wrong state                             tortoise TransactionManagementError
     └── anything else: a defect                                  tortoise OperationalError
 
-No class of asyncpg's leaves this package. Neither does a value: PostgreSQL's DETAIL quotes rows, and
-a data error quotes the datum; both are taken out, because an exception's text ends in a log.
+No class of asyncpg's leaves this package. Neither does a value: PostgreSQL's DETAIL quotes rows,
+and a data error quotes the datum; both are taken out, because an exception's text ends in a log.
 """
 
 from typing import Final
@@ -54,7 +54,7 @@ UNAVAILABLE: Final = (
 
 CONFLICT: Final = (pg.TransactionRollbackError,)
 
-_LOST = ("connection is closed", "pool is clos", "connection was closed")
+_LOST = ("connection is closed", "pool is clos", "has been released back")
 
 
 def translate(error: Exception) -> AppError | BaseORMException:

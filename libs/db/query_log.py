@@ -27,6 +27,7 @@ _log = get_logger()
 
 _NAMED = re.compile(r"\s*/\*\s*([A-Za-z0-9_][A-Za-z0-9_.-]{0,63})\s*\*/")
 _LITERAL = re.compile(r"'|\$(?:[A-Za-z_]\w*)?\$|--|/\*")
+_TO_SAVEPOINT = re.compile(r"\s*rollback\s+to\b", re.IGNORECASE)
 _VERB = re.compile(r"\s*([A-Za-z]+)")
 _IDENTIFIER = r'(?:"?\w+"?\s*\.\s*)?"?(\w+)"?'
 _TABLE = {
@@ -36,9 +37,10 @@ _TABLE = {
     "delete": re.compile(rf"\bfrom\s+(?:only\s+)?{_IDENTIFIER}", re.IGNORECASE),
 }
 _OTHER_VERBS = frozenset(
-    "alter analyze begin call comment commit copy create do drop explain grant listen lock notify"
-    " refresh reindex release reset revoke rollback savepoint set show truncate unlisten vacuum"
-    " values with".split()
+    {"alter", "analyze", "begin", "call", "comment", "commit", "copy", "create", "do", "drop"}
+    | {"explain", "grant", "listen", "lock", "notify", "refresh", "reindex", "release", "reset"}
+    | {"revoke", "rollback", "savepoint", "set", "show", "truncate", "unlisten", "vacuum"}
+    | {"values", "with"}
 )
 
 
@@ -72,6 +74,8 @@ def statement_name(sql: str) -> str:
     if verb in _TABLE:
         table = _TABLE[verb].search(code)
         return f"{verb} {table[1]}" if table else verb
+    if _TO_SAVEPOINT.match(code):
+        return "rollback to savepoint"
     return verb if verb in _OTHER_VERBS else "other"
 
 

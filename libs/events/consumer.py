@@ -166,7 +166,7 @@ class Consumer:
     ) -> None:
         """Begin work on what was polled; raises what broke a lane."""
         for lane in self._lanes.values():
-            if lane.task and lane.task.done():
+            if lane.task and lane.task.done() and not lane.task.cancelled():
                 lane.task.result()
         for partition, records in batches.items():
             lane = self._lanes[partition] = _Lane()

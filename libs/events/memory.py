@@ -80,6 +80,7 @@ class MemoryBus:
                     shares[wanting[index % len(wanting)]].add(partition)
             for member, share in shares.items():
                 if lost := frozenset(member.positions) - share:
+                    member.hold(lost)
                     await member.revoked(lost)
             for member, share in shares.items():
                 member.assign(share)
@@ -98,6 +99,10 @@ class _MemorySubscription:
         self.revoked = revoked
         self.positions: dict[Partition, int] = {}
         self.news = asyncio.Event()
+
+    def hold(self, partitions: frozenset[Partition]) -> None:
+        """Give no more of these, which are about to go."""
+        self._held |= partitions
 
     def assign(self, share: set[Partition]) -> None:
         committed = self._bus._committed[self._group]  # noqa: SLF001  # two halves of one thing

@@ -7,11 +7,11 @@ it. Dying in between means publishing again, under the same ids: consumers' inbo
 
 import asyncio
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Protocol
 from uuid import UUID
 
 from prometheus_client import Counter, Gauge
@@ -30,8 +30,11 @@ PUBLISHED = Counter("throughline_events_published", "Events published", ["module
 LAG = Gauge("throughline_outbox_lag_seconds", "Age of the oldest unpublished event", ["module"])
 
 
-class Claim(Protocol):
-    """The right to relay one outbox, while it lasts."""
+class Session(Protocol):
+    """A connection to the outbox. The claim lasts as long as the connection."""
+
+    async def try_claim(self) -> bool:
+        """Become the one that relays; False while another is."""
 
     async def unpublished(self, limit: int) -> Sequence[Envelope]:
         """The next events, in the order of publishing."""
@@ -39,18 +42,17 @@ class Claim(Protocol):
     async def mark(self, ids: Sequence[UUID]) -> None:
         """Note that these are published."""
 
-    def wait(self, timeout: float) -> Coroutine[Any, Any, None]:
+    async def wait(self, timeout: float) -> None:
         """Return when something may have been added, or after `timeout` s."""
 
 
 class Queue(Protocol):
-    """The relay's side of one module's outbox."""
+    """The relay's side of one module's outbox: `outbox.OutboxQueue`, but for tests."""
 
     @property
     def module(self) -> str: ...
 
-    def try_claim(self) -> AbstractAsyncContextManager[Claim | None]:
-        """The claim for the length of a block; None while another process has it."""
+    def session(self) -> AbstractAsyncContextManager[Session]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,52 +122,57 @@ class Relay:
             raise Unavailable(f"{self.name}: {self._status.last_error}")
 
     async def _turn(self) -> None:
-        """Relay for as long as the claim and the broker last; otherwise pause."""
+        """Relay for as long as database and broker are there; then pause."""
         try:
-            async with self._queue.try_claim() as claim:
-                if claim is not None:
-                    await self._relay(claim)
-                    return
-            self._note_lag(())  # whoever has the claim measures it
-            self._status = replace(self._status, last_error=None)
-            wait_s = self._settings.poll_s
+            async with self._queue.session() as session:
+                await self._relay(session)
         except Exception as error:  # noqa: BLE001  # whatever it is: the outbox waits, and so do we
             self._failures += 1
+            settings = self._settings
             wait_s = pause_after(
-                self._failures,
-                base=self._settings.backoff_base_s,
-                longest=self._settings.backoff_max_s,
+                self._failures, base=settings.backoff_base_s, longest=settings.backoff_max_s
             )
-            self._status = replace(self._status, active=False, last_error=type(error).__name__)
+            name = type(error).__name__
+            self._status = replace(self._status, last_error=name)
             log.warning(
-                "relay.failed",
-                error=type(error).__name__,
-                detail=str(error),
-                retryInMs=wait_s * 1e3,
+                "relay.failed", error=name, detail=str(error), retryInMs=round(wait_s * 1000, 3)
             )
-        await pause(self._stopping, wait_s)
+            await pause(self._stopping, wait_s)
 
-    async def _relay(self, claim: Claim) -> None:
+    async def _relay(self, session: Session) -> None:
+        if not await self._claim(session):
+            return
         log.info("relay.active")
         self._status = replace(self._status, active=True)
         try:
             while not self._stopping.is_set():
-                if await self._batch(claim) < self._settings.batch:
-                    await unless(self._stopping, claim.wait(self._settings.poll_s))
+                if await self._batch(session) < self._settings.batch:
+                    await unless(self._stopping, session.wait(self._settings.poll_s))
         finally:
             self._status = replace(self._status, active=False)
             log.info("relay.inactive")
 
-    async def _batch(self, claim: Claim) -> int:
+    async def _claim(self, session: Session) -> bool:
+        """Stand by until it is this relay's turn; False if it is stopped before."""
+        while not self._stopping.is_set():
+            if await session.try_claim():
+                return True
+            self._failures = 0
+            self._note_lag(())  # whoever has the claim measures it
+            self._status = replace(self._status, last_error=None)
+            await pause(self._stopping, self._settings.poll_s)
+        return False
+
+    async def _batch(self, session: Session) -> int:
         """Publish the next events; returns how many there were."""
-        events = await claim.unpublished(self._settings.batch)
+        events = await session.unpublished(self._settings.batch)
         self._note_lag(events)
         if events:
             await self._bus.ensure_topics(sorted({event.topic for event in events}))
             started = time.perf_counter()
             positions = await self._bus.publish([event.to_message() for event in events])
             duration_ms = (time.perf_counter() - started) * 1000
-            await claim.mark([event.id for event in events])
+            await session.mark([event.id for event in events])
             for event, position in zip(events, positions, strict=True):
                 self._note_published(event, position, duration_ms)
         self._failures = 0

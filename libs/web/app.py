@@ -28,21 +28,17 @@ request through log, database, events and third-party calls. Errors are
 
 
 def create_app(
-    registry: Registry,
     routers: Sequence[APIRouter],
     *,
-    settings: ServerSettings,
     state: health.Health,
     meta: health.Meta,
     verifier: TokenVerifier,
     lifespan: AbstractAsyncContextManager[None],
-) -> ASGIApp:
-    """Put the application together.
+) -> FastAPI:
+    """The application, without the layer around it.
 
     Args:
-        registry: the hosted modules.
-        routers: of these.
-        settings: of the process.
+        routers: of the hosted modules.
         state: what readiness is answered from.
         meta: what `/meta` says.
         verifier: of access tokens.
@@ -60,7 +56,6 @@ def create_app(
         static_url="/docs/assets",
         swagger_ui_oauth2_redirect_url="/docs/oauth2-redirect",
         telemetry={"operation_spans": False, "tracing": False},
-        max_body_size=settings.max_body_bytes,
         lifespan=lambda _: lifespan,
     )
     app.state.verifier = verifier
@@ -68,11 +63,17 @@ def create_app(
     for router in [health.router(state, meta), *routers]:
         _check_guards(router)
         app.include_router(router)
+    return app
+
+
+def in_layer(app: FastAPI, registry: Registry, settings: ServerSettings) -> ASGIApp:
+    """`app` as it is served."""
     return RequestLayer(
         app,
         owner=registry.owner,
         trusted=settings.trust_context_id,
         timeout=settings.request_timeout_s,
+        max_body=settings.max_body_bytes,
         metrics=HttpMetrics(),
     )
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from libs import errors
@@ -68,6 +69,7 @@ class RequestLayer:
         owner: gives the module that serves a path, or None.
         trusted: whether clients' context ids are taken over.
         timeout: seconds that a request may take.
+        max_body: bytes that a request's body may have.
         metrics: fed once per request.
     """
 
@@ -78,12 +80,14 @@ class RequestLayer:
         owner: Callable[[str], str | None],
         trusted: bool,
         timeout: float,
+        max_body: int,
         metrics: HttpMetrics,
     ) -> None:
         self._app = app
         self._owner = owner
         self._trusted = trusted
         self._timeout = timeout
+        self._max_body = max_body
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -110,7 +114,7 @@ class RequestLayer:
         (log.debug if quiet else log.info)("request.started", method=method, path=path)
         exchange = _Exchange()
         sending = self._sender(send, exchange, context.context_id, path)
-        await self._run(scope, receive, sending, self._allowance(headers), exchange)
+        await self._run(scope, self._limited(receive), sending, self._allowance(headers), exchange)
         seconds = time.perf_counter() - began
         route = getattr(scope.get("route"), "path", None) or "unmatched"
         self._metrics.observe(
@@ -126,6 +130,20 @@ class RequestLayer:
             requestBytes=int(headers.get("content-length") or 0),
             responseBytes=exchange.sent_bytes,
         )
+
+    def _limited(self, receive: Receive) -> Receive:
+        """`receive`, but not more than a body may have."""
+        received = 0
+
+        async def limited() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > self._max_body:  # an HTTPException: FastAPI takes others for bad JSON
+                raise HTTPException(413)
+            return message
+
+        return limited
 
     def _allowance(self, headers: dict[str, str]) -> float:
         """Seconds that this request may take: ours, or the caller's remaining time if less."""

@@ -21,7 +21,7 @@ class Sleeper:
         self.started = asyncio.Event()
         self.cancelled = False
 
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+    async def __call__(self, _scope: Message, _receive: Receive, _send: Send) -> None:
         self.started.set()
         try:
             await asyncio.sleep(60)

