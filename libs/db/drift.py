@@ -63,7 +63,8 @@ async def drift(db: Database, *, without_model: Collection[str] = RAW_TABLES) ->
         found.setdefault(row["table"], {})[row["column"]] = (row["type"], row["nullable"])
     through = {m2m["through"] for model in models for m2m in model["m2m_fields"]}
     differences = _compare_tables(wanted, found, {*without_model, *through})
-    differences += await _compare_foreign_keys(db, schema, models)
+    existing = [model for model in models if model["table"] in found]
+    differences += await _compare_foreign_keys(db, schema, existing)
     return sorted(differences)
 
 

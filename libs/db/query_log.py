@@ -23,6 +23,9 @@ DURATION = Histogram(
 NAMES_KEPT = 2048
 """So many statements' names are remembered, the most recently used ones."""
 
+SERIES_KEPT = 500
+"""So many statements of a module are measured apart; any beyond are counted as "other"."""
+
 _log = get_logger()
 
 _NAMED = re.compile(r"\s*/\*\s*([A-Za-z0-9_][A-Za-z0-9_.-]{0,63})\s*\*/")
@@ -89,10 +92,11 @@ class QueryLog:
     def __init__(self, module: str, *, slow_query_ms: float) -> None:
         self._module = module
         self._slow_ms = slow_query_ms
+        self._series: dict[str, Histogram] = {}  # asking prometheus_client each time is dear
 
     def __call__(self, record: LoggedQuery) -> None:
         name = statement_name(record.query)
-        DURATION.labels(self._module, name).observe(record.elapsed)
+        (self._series.get(name) or self._add_series(name)).observe(record.elapsed)
         duration = round(record.elapsed * 1000, 3)
         slow = duration >= self._slow_ms
         if record.exception is None and not slow:
@@ -105,3 +109,11 @@ class QueryLog:
         expected = isinstance(record.exception, asyncpg.IntegrityConstraintViolationError)
         write = _log.info if expected and not slow else _log.warning
         write("db.query", statement=name, durationMs=duration, **more)
+
+    def _add_series(self, name: str) -> Histogram:
+        if len(self._series) >= SERIES_KEPT:
+            name = "other"
+        series = DURATION.labels(self._module, name)
+        if len(self._series) < SERIES_KEPT:
+            self._series[name] = series
+        return series

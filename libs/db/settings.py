@@ -3,7 +3,7 @@
 from typing import ClassVar
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from libs.config import Group
 
@@ -47,8 +47,7 @@ class DatabaseSettings(Group):
 
     @field_validator("pool_max")
     @classmethod
-    def _fits(cls, value: int, info: object) -> int:
-        least = getattr(info, "data", {}).get("pool_min", 0)
-        if value < least:
+    def _fits(cls, value: int, info: ValidationInfo) -> int:
+        if value < info.data.get("pool_min", 0):
             raise ValueError("must not be less than the pool's minimum")
         return value

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,6 +26,7 @@ LOG_LIMIT: Final = 8 * 1024 * 1024
 
 _LAUNCHER: Final = Path(__file__).with_name("launcher.py")
 _POLL: Final = 0.02  # seconds
+_FAMILY_PATIENCE: Final = 2.0  # seconds
 _START_TOLERANCE: Final = 5.0  # seconds between a process' start and its note in the pid file
 
 StopPlan = Sequence[tuple[signal.Signals, float]]
@@ -156,6 +158,18 @@ class Child:
             except TimeoutError:
                 continue
 
+    async def end_family(self) -> None:
+        """Kill it, if it still runs, and the processes it has started."""
+        if self._process.poll() is not None:
+            return
+        with suppress(psutil.NoSuchProcess):
+            family = psutil.Process(self.pid).children(recursive=True)
+            os.killpg(self.pid, signal.SIGKILL)  # not collected yet, so the number is its own
+            await self.wait()
+            deadline = time.monotonic() + _FAMILY_PATIENCE
+            while time.monotonic() < deadline and not all(map(is_gone, family)):  # noqa: ASYNC110
+                await asyncio.sleep(_POLL)
+
 
 async def run(
     command: Sequence[str],
@@ -182,7 +196,7 @@ async def run(
     try:
         status = await child.wait()
     finally:
-        await child.stop(())
+        await child.end_family()
     if status != 0:
         raise EmbeddedError(f"{what} failed with status {status}: {child.log_tail()} (see {log})")
 

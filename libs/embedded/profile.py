@@ -144,12 +144,16 @@ async def _start_all(servers: Iterable[Server]) -> None:
         async with asyncio.TaskGroup() as group:
             for server in servers:
                 group.create_task(server.start())
-    except* EmbeddedError as failures:
-        raise _first(failures) from None
+    # Not `except*`: some Pythons wrap what it raises in a group again.
+    except BaseExceptionGroup as failures:
+        if (error := _first(failures)) is None:
+            raise
+        raise error from None
 
 
-def _first(group: BaseExceptionGroup[EmbeddedError]) -> EmbeddedError:
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return cast(EmbeddedError, error)
+def _first(group: BaseExceptionGroup[BaseException]) -> EmbeddedError | None:
+    """The first failure of a server, if nothing worse is among the errors."""
+    for error in group.exceptions:
+        if not isinstance(error, EmbeddedError):
+            return None
+    return cast(EmbeddedError, group.exceptions[0])

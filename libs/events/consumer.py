@@ -140,7 +140,10 @@ class Consumer:
 
     async def _consume(self) -> None:
         await self._bus.ensure_topics([*self._topics, topic_of(self._group)])
-        subscription = await self._bus.subscribe(self._group, self._topics, self._revoked)
+        joining = self._bus.subscribe(self._group, self._topics, self._revoked)
+        subscription = await unless(self._stopping, joining)
+        if subscription is None:
+            return
         log.info("consumer.started", topics=self._topics)
         self._status = replace(self._status, running=True, last_error=None)
         try:

@@ -24,6 +24,7 @@ from aiokafka.errors import (
     KafkaError,
     KafkaTimeoutError,
     TopicAlreadyExistsError,
+    UnknownTopicOrPartitionError,
     for_code,
 )
 from aiokafka.partitioner import DefaultPartitioner
@@ -39,8 +40,8 @@ log = get_logger()
 MAX_BATCH_BYTES: Final = 256 * 1024
 MAX_POLL_RECORDS: Final = 100
 METADATA_MAX_AGE_MS: Final = 30_000
-SESSION_TIMEOUT_MS: Final = 10_000
 REBALANCE_TIMEOUT_MS: Final = 30_000
+JOIN_TIMEOUT_MS: Final = 35_000  # joining a group is answered when all members have joined
 
 
 @asynccontextmanager
@@ -177,9 +178,10 @@ class KafkaBus:
             auto_offset_reset="earliest",
             isolation_level="read_committed",
             fetch_max_wait_ms=settings.fetch_max_wait_ms,
-            request_timeout_ms=settings.request_timeout_ms,
+            request_timeout_ms=JOIN_TIMEOUT_MS,
             metadata_max_age_ms=METADATA_MAX_AGE_MS,
-            session_timeout_ms=SESSION_TIMEOUT_MS,
+            session_timeout_ms=settings.session_timeout_ms,
+            heartbeat_interval_ms=settings.session_timeout_ms // 4,
             rebalance_timeout_ms=REBALANCE_TIMEOUT_MS,
         )
         subscription = KafkaSubscription(consumer, settings, revoked)
@@ -187,10 +189,17 @@ class KafkaBus:
             try:
                 consumer.subscribe([self._full(name) for name in topics], listener=subscription)
                 await consumer.start()
+                self._check_topics(consumer, topics)
             except BaseException:
                 await consumer.stop()
                 raise
         return subscription
+
+    def _check_topics(self, consumer: AIOKafkaConsumer, names: Sequence[str]) -> None:
+        """A consumer would wait for a topic that is not there, and not say so."""
+        if missing := [n for n in names if not consumer.partitions_for_topic(self._full(n))]:
+            self._topics.clear()
+            raise UnknownTopicOrPartitionError(", ".join(missing))
 
     async def _connected(self) -> AIOKafkaProducer:
         """The producer, started."""

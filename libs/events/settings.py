@@ -24,6 +24,11 @@ class EventSettings(Group):
     request_timeout_ms: int = Field(
         10_000, ge=100, description="how long a request to the broker may take"
     )
+    session_timeout_ms: int = Field(
+        10_000,
+        ge=600,
+        description="after which silence a consumer is taken for dead, and its partitions given on",
+    )
     partitions: int = Field(3, ge=1, description="of a topic that is created")
     replication: int = Field(1, ge=1, description="of a topic that is created")
     topic_prefix: str = Field(

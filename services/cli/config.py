@@ -1,13 +1,14 @@
 """`throughline config`: look at the settings without starting anything."""
 
 import os
-from typing import Any, get_args
+from typing import get_args
 
 import click
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from libs.config import variables
+from libs.module import Registry
 from libs.runtime import HostSettings
 from services.cli import process
 
@@ -32,23 +33,43 @@ def check(modules: tuple[str, ...]) -> None:
 
 @config.command("list")
 @click.argument("modules", nargs=-1, metavar="[MODULE...]")
-def list_(modules: tuple[str, ...]) -> None:
+@click.option("--markdown", is_flag=True, help="As a table for the docs, without marks.")
+def list_(modules: tuple[str, ...], markdown: bool) -> None:
     """List every variable that a process with MODULEs (default: all) reads."""
-    for name, info in variables(HostSettings, process.chosen(modules)).items():
+    registry = process.chosen(modules)
+    if markdown:
+        click.echo(table(registry))
+        return
+    for name, info in variables(HostSettings, registry).items():
         mark = "*" if os.environ.get(name) else " "
-        click.echo(f"{mark} {name:<48} {_kind(info)}{_default(info)}  {info.description or ''}")
+        click.echo(f"{mark} {name:<48} {_kind(info)}, {_default(info)}: {info.description or ''}")
     click.echo("\n* is set in this environment")
 
 
+def table(registry: Registry) -> str:
+    """Every variable, as a Markdown table."""
+    rows = ["| variable | kind | default | meaning |", "|---|---|---|---|"]
+    for name, info in variables(HostSettings, registry).items():
+        default = _default(info).removeprefix("default ")
+        rows.append(f"| `{name}` | {_kind(info)} | {default} | {info.description or ''} |")
+    return "\n".join(rows).replace("|str", "/str")
+
+
 def _kind(info: FieldInfo) -> str:
-    annotation: Any = info.annotation
-    options = [a for a in get_args(annotation) if isinstance(a, str)]
+    options = [a for a in get_args(info.annotation) if isinstance(a, str)]
     if options:
-        return "|".join(options)
-    return "secret" if annotation is SecretStr else getattr(annotation, "__name__", str(annotation))
+        return ", ".join(options)
+    if info.annotation is SecretStr:
+        return "secret"
+    name = getattr(info.annotation, "__name__", "")
+    return {"str": "text", "int": "number", "float": "number", "bool": "true or false"}.get(
+        name, "JSON" if get_args(info.annotation) else name
+    )
 
 
 def _default(info: FieldInfo) -> str:
     if info.is_required():
-        return ", required"
-    return f", default {info.default!s}" if not isinstance(info.default, SecretStr) else ""
+        return "required"
+    if isinstance(info.default, SecretStr) or info.default is None:
+        return "none"
+    return f"default {info.default!s}"

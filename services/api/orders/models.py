@@ -11,6 +11,7 @@ from tortoise.models import Model
 
 from libs.db import Record
 from libs.ids import uuid7
+from services.api.customers.models import Customer
 
 
 class Status(StrEnum):
@@ -28,7 +29,9 @@ class Status(StrEnum):
 class OrderRecord(Record):
     """An order. The assessment's columns are all null or all not."""
 
-    customer = fields.ForeignKeyField("api.Customer", related_name=None, on_delete=fields.RESTRICT)
+    customer: fields.ForeignKeyRelation[Customer] = fields.ForeignKeyField(
+        "api.Customer", related_name="orders", on_delete=fields.OnDelete.RESTRICT
+    )
     status = fields.CharEnumField(Status, max_length=16)
     currency = fields.CharField(max_length=3)
     total = fields.DecimalField(max_digits=18, decimal_places=2)
@@ -49,7 +52,9 @@ class OrderLineRecord(Model):
     """A line of an order, with the name and price that the service had when it was placed."""
 
     id = fields.UUIDField(primary_key=True, default=uuid7)
-    order = fields.ForeignKeyField("api.OrderRecord", related_name="lines")
+    order: fields.ForeignKeyRelation[OrderRecord] = fields.ForeignKeyField(
+        "api.OrderRecord", related_name="lines"
+    )
     position = fields.SmallIntField()
     service_id = fields.UUIDField()
     name = fields.TextField()

@@ -7,7 +7,7 @@ from libs.events.ddl import OUTBOX_V1
 RUN_IN_TRANSACTION = True
 
 
-async def upgrade(db: BaseDBAsyncClient) -> str:
+async def upgrade(_: BaseDBAsyncClient) -> str:
     return f"""
 CREATE TABLE users (
     id            uuid PRIMARY KEY,
@@ -30,7 +30,7 @@ COMMENT ON INDEX users_email_live IS 'The address of a deleted user may be used 
 {OUTBOX_V1}"""
 
 
-async def downgrade(db: BaseDBAsyncClient) -> str:
+async def downgrade(_: BaseDBAsyncClient) -> str:
     return """
 DROP TABLE users;
 DROP TABLE outbox;

@@ -4,6 +4,8 @@ from libs.errors import Conflict, InvalidInput, Unauthenticated
 
 
 class EmailTaken(Conflict):
+    """Tells a stranger that an address has an account: the price of signing up without a mail."""
+
     code = "users.email_taken"
     title = "There is an account with this e-mail address"
 

@@ -6,19 +6,19 @@ from uuid import UUID
 
 from fastapi.security import OAuth2PasswordRequestForm
 from fastapi_users import BaseUserManager, InvalidPasswordException, UUIDIDMixin
-from fastapi_users.db import BaseUserDatabase
 from fastapi_users.schemas import BaseUserCreate
 
 from libs.errors import PreconditionFailed
 from services.auth.users.models import User
 from services.auth.users.passwords import Passwords
+from services.auth.users.repository import Users
 from services.auth.users.schemas import PASSWORD_MAX, PASSWORD_MIN, NewUser
 
 
-class UserManager(UUIDIDMixin, BaseUserManager[User, UUID]):
+class UserManager(UUIDIDMixin, BaseUserManager[User, UUID]):  # type: ignore[type-var]  # see Users
     """Rules for passwords, creating users, checking credentials."""
 
-    def __init__(self, users: BaseUserDatabase[User, UUID], passwords: Passwords) -> None:
+    def __init__(self, users: Users, passwords: Passwords) -> None:
         super().__init__(users, passwords.helper)
         self._passwords = passwords
 

@@ -35,8 +35,3 @@ class User(Record):
     def is_superuser(self) -> bool:
         """Whether the role `admin` is among the roles."""
         return ADMIN in self.roles
-
-    @is_superuser.setter
-    def is_superuser(self, value: bool) -> None:
-        others = [role for role in self.roles if role != ADMIN]
-        self.roles = [*others, ADMIN] if value else others

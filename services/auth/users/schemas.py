@@ -25,6 +25,12 @@ PASSWORD_MAX = 128
 USER_ROLES = frozenset(ROLES) - {"service"}
 
 
+def _known_roles(roles: tuple[str, ...]) -> tuple[str, ...]:
+    if unknown := set(roles) - USER_ROLES:
+        raise ValueError(f"no role of users: {', '.join(sorted(unknown))}")
+    return roles
+
+
 def normalise_email(address: str) -> str:
     """The form in which an address is stored and looked up: NFKC, lower case, no outer blanks."""
     folded = unicodedata.normalize("NFKC", address).strip().lower()
@@ -61,7 +67,9 @@ class NewUser(BaseUserCreate):
     password: str = Field(repr=False)
     display_name: DisplayName
     country: Country | None = None
-    roles: Annotated[tuple[str, ...], Field(min_length=1)] = (CUSTOMER,)
+    roles: Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_known_roles)] = (
+        CUSTOMER,
+    )
 
 
 class SignUp(Schema):

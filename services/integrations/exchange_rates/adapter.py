@@ -44,7 +44,7 @@ class Frankfurter:
         latest = read(response, _SHAPE, client=self._http.name)
         if latest is None:
             return None
-        if (latest.base, latest.amount) != (base, 1) or quote not in latest.rates:
+        if latest.base != base or latest.amount != 1 or quote not in latest.rates:
             raise useless(self._http.name, "another question's answer")
         return ExchangeRate(
             base=base,

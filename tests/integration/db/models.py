@@ -6,6 +6,7 @@ from libs.db import Record
 
 
 class Customer(Record):
+    orders: fields.ReverseRelation["Order"]
     email = fields.CharField(max_length=320)
 
     class Meta:

@@ -1,5 +1,6 @@
 import asyncio
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
@@ -47,7 +48,7 @@ async def test_a_role_of_none_of_the_modules_cannot_connect(place: Place) -> Non
     other = Place(place.admin_dsn, f"{place.name}x")
     try:
         await bootstrap(other.admin_dsn, other.modules)
-        foreign = other.dsn("orders").replace(f"/{other.name}?", f"/{place.name}?")
+        foreign = urlunsplit(urlsplit(other.dsn("orders"))._replace(path=f"/{place.name}"))
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await asyncpg.connect(foreign)
     finally:
@@ -76,9 +77,12 @@ async def test_several_at_once(empty_place: Place) -> None:
 
 async def test_an_administrator_who_is_no_superuser_will_do(empty_place: Place) -> None:
     async with empty_place.admin("postgres") as admin:
-        await admin.execute("CREATE ROLE admin LOGIN CREATEROLE CREATEDB")
+        name = f"admin_{empty_place.name}"
+        await admin.execute(f"CREATE ROLE {name} LOGIN CREATEROLE CREATEDB PASSWORD 'secret'")
         try:
-            dsn = empty_place.admin_dsn.replace("postgres:@", "admin@")
+            parts = urlsplit(empty_place.admin_dsn)
+            netloc = f"{name}:secret@{parts.netloc.rpartition('@')[2]}"
+            dsn = urlunsplit(parts._replace(netloc=netloc))
             await bootstrap(dsn, empty_place.modules)
             await bootstrap(dsn, empty_place.modules)
             connection = await asyncpg.connect(empty_place.dsn("orders"))
@@ -90,7 +94,7 @@ async def test_an_administrator_who_is_no_superuser_will_do(empty_place: Place) 
             await admin.execute(f'DROP DATABASE IF EXISTS "{empty_place.name}" WITH (FORCE)')
             for module, _ in empty_place.modules:
                 await admin.execute(f'DROP ROLE IF EXISTS "{empty_place.role(module)}"')
-            await admin.execute("DROP ROLE admin")
+            await admin.execute(f"DROP ROLE {name}")
 
 
 async def test_the_password_is_in_no_statement_and_no_line(

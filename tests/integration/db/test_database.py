@@ -2,9 +2,8 @@ import asyncio
 import contextvars
 from typing import Any
 
-import asyncpg
 import pytest
-from tortoise.exceptions import IntegrityError, OperationalError
+from tortoise.exceptions import ConfigurationError, IntegrityError, OperationalError
 
 from libs.db import Database, Databases, constraint
 from libs.db.migrate import migrate
@@ -108,6 +107,14 @@ async def test_closed_it_can_be_opened_again_and_another_too(migrated: Place) ->
         await other.ping()
 
 
+async def test_two_cannot_be_open_at_once(migrated: Place) -> None:
+    async with migrated.opened() as db:
+        with pytest.raises(ConfigurationError, match="Only one global context"):
+            async with migrated.opened():
+                pass
+        await db.ping()
+
+
 async def test_adding_is_checked(migrated: Place) -> None:
     databases = Databases()
     databases.add("orders", migrated.settings(), MODELS)
@@ -137,11 +144,15 @@ def outside(work: Any) -> "asyncio.Task[None]":
     return asyncio.get_running_loop().create_task(work, context=contextvars.Context())
 
 
-async def test_a_server_that_is_not_there_does_not_hinder_opening(migrated: Place) -> None:
+async def test_a_server_that_is_not_there_does_not_hinder_opening(
+    migrated: Place, log: list[Any]
+) -> None:
     databases = Databases()
     url = "postgresql://orders:secret@127.0.0.1:1/shop"
-    db = databases.add("orders", migrated.settings(url=url, pool_min=0), MODELS)
+    db = databases.add("orders", migrated.settings(url=url), MODELS)
     await databases.open()
+    assert [(line["event"], line["module"]) for line in log] == [("database.unreachable", "orders")]
+    assert "secret" not in str(log)
     for attempt in (db.ping(), begin(db), db.connect()):
         with pytest.raises(Unavailable):
             await attempt
@@ -156,7 +167,7 @@ async def test_a_statement_that_takes_too_long_is_unavailable(migrated: Place) -
 
 
 async def test_a_lock_that_is_not_free_is_unavailable(migrated: Place) -> None:
-    async with migrated.opened(lock_timeout_ms=50) as db, migrated.admin() as admin:
+    async with migrated.opened(lock_timeout_ms=50), migrated.admin() as admin:
         async with admin.transaction():
             await admin.execute("LOCK TABLE orders.customers")
             with pytest.raises(Unavailable):
@@ -224,7 +235,7 @@ async def test_a_deadlock_and_a_serialization_failure_are_conflicts(db: Database
             await db.rows("SELECT 1 FROM customers WHERE id = $1 FOR UPDATE", then)
 
     results = await asyncio.gather(lock(one, two), lock(two, one), return_exceptions=True)
-    assert sorted(type(result) for result in results if result) == [Conflict]
+    assert [type(result) for result in results if result] == [Conflict]
 
     async def write() -> None:
         async with db.transaction("serializable"):
@@ -262,4 +273,3 @@ async def test_a_connection_of_its_own_may_listen(db: Database) -> None:
     await db.execute("SELECT pg_notify('orders_outbox', 'wake')")
     assert await asyncio.wait_for(heard.get(), 2) == "wake"
     await own.close()
-    assert not isinstance(own, asyncpg.pool.PoolConnectionProxy)

@@ -50,8 +50,7 @@ async def test_the_migrated_database_is_that_of_the_models(db: Database) -> None
             ["orders: foreign key orders_customer_id_fkey has no index"],
         ),
         (
-            "DROP INDEX orders_customer_id;"
-            "CREATE INDEX leading ON orders (customer_id, created_at)",
+            "DROP INDEX orders_customer_id;CREATE INDEX first ON orders (customer_id, created_at)",
             [],
         ),
         (

@@ -42,8 +42,8 @@ async def test_each_module_has_a_history_of_its_own(place: Place, tmp_path: Path
     modules = [place.migrations(), place.migrations(tmp_path, "users")]
     assert await migrate(modules) == {"orders": ALL, "users": ["1_init.py"]}
     async with place.admin() as admin:
-        for schema, count in (("orders", 3), ("users", 1)):
-            assert await admin.fetchval(f"SELECT count(*) FROM {schema}.aerich") == count
+        assert await admin.fetchval("SELECT count(*) FROM orders.aerich") == 3
+        assert await admin.fetchval("SELECT count(*) FROM users.aerich") == 1
         assert await admin.fetchval("SELECT to_regclass('users.users')") is not None
 
 
@@ -71,9 +71,9 @@ async def test_several_at_once(place: Place) -> None:
             str(MIGRATIONS),
             cwd=MIGRATIONS.parents[3],
         )
-        for _ in range(3)
+        for _ in range(2)
     ]
-    assert [await process.wait() for process in running] == [0, 0, 0]
+    assert [await process.wait() for process in running] == [0, 0]
     assert await pending([place.migrations()]) == {"orders": []}
 
 
@@ -112,10 +112,10 @@ async def test_a_lock_is_waited_for_in_short_attempts(
         await reading.start()
         await admin.execute("LOCK TABLE orders.orders IN ACCESS SHARE MODE")
         working = asyncio.create_task(
-            migrate([migrated.migrations(tmp_path)], lock_timeout_ms=50, pause_s=0.1)
+            migrate([migrated.migrations(tmp_path)], lock_timeout_ms=50, pause_s=0.2)
         )
-        while not any(line["event"] == "migration.lock_not_available" for line in log):
-            await asyncio.sleep(0.02)
+        await asyncio.sleep(0.3)
+        assert any(line["event"] == "migration.lock_not_available" for line in log)
         await reading.rollback()
         assert await working == {"orders": ["4_paid.py"]}
 

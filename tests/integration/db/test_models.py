@@ -67,8 +67,12 @@ async def test_saving_over_a_row_is_refused(db: Database) -> None:
 
 async def test_a_change_is_part_of_the_unit_of_work(db: Database) -> None:
     customer = await Customer.create(email="a")
-    with pytest.raises(ZeroDivisionError):
+
+    async def work() -> None:
         async with unit_of_work(db):
             await customer.change(email="b")
             raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await work()
     assert (await Customer.get(id=customer.id)).version == 1

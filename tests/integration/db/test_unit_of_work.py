@@ -1,7 +1,9 @@
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from tortoise.exceptions import IntegrityError
 from tortoise.transactions import in_transaction
 
 from libs.context import transaction_open
@@ -34,10 +36,13 @@ async def test_it_commits_before_its_end(db: Database) -> None:
 
 
 async def test_an_error_rolls_back(db: Database) -> None:
-    with pytest.raises(NotFound):
+    async def work() -> None:
         async with unit_of_work(db):
             await Customer.create(email="a")
             raise NotFound
+
+    with pytest.raises(NotFound):
+        await work()
     assert await emails(db) == []
 
 
@@ -95,24 +100,28 @@ async def test_opened_again_it_joins(db: Database, log: list[Any]) -> None:
 
 
 async def test_a_part_that_fails_takes_everything_with_it(db: Database) -> None:
-    with pytest.raises(NotFound):
+    async def work() -> None:
         async with unit_of_work(db):
             await Customer.create(email="a")
             async with unit_of_work(db):
                 raise NotFound
+
+    with pytest.raises(NotFound):
+        await work()
     assert await emails(db) == []
 
 
 async def test_also_if_its_failure_is_swallowed(db: Database) -> None:
-    with pytest.raises(RuntimeError, match=r"a part .* failed \(NotFound\)") as poisoned:
+    async def work() -> None:
         async with unit_of_work(db):
             await Customer.create(email="a")
-            try:
+            with suppress(NotFound):
                 async with unit_of_work(db):
                     raise NotFound
-            except NotFound:
-                pass
             await Customer.create(email="b")
+
+    with pytest.raises(RuntimeError, match=r"a part .* failed \(NotFound\)") as poisoned:
+        await work()
     assert isinstance(poisoned.value.__cause__, NotFound)
     assert await emails(db) == []
     assert not in_unit_of_work()
@@ -121,36 +130,36 @@ async def test_also_if_its_failure_is_swallowed(db: Database) -> None:
 async def test_a_statement_that_fails_and_is_swallowed_is_no_silent_rollback(
     db: Database,
 ) -> None:
-    with pytest.raises(RuntimeError, match=r"a statement failed \(UniqueViolationError\)"):
+    async def work() -> None:
         async with unit_of_work(db):
             await Customer.create(email="a")
-            try:
+            with suppress(IntegrityError):
                 await Customer.create(email="a")
-            except Exception:  # noqa: BLE001, S110
-                pass
+
+    with pytest.raises(RuntimeError, match=r"a statement failed \(UniqueViolationError\)"):
+        await work()
     assert await emails(db) == []
 
 
 async def test_nor_is_one_that_a_time_out_has_cut_off(db: Database) -> None:
-    with pytest.raises(RuntimeError, match=r"a statement failed \(CancelledError\)"):
+    async def work() -> None:
         async with unit_of_work(db):
             await Customer.create(email="a")
-            try:
+            with suppress(TimeoutError):
                 async with asyncio.timeout(0.05):
                     await db.rows("SELECT pg_sleep(5)")
-            except TimeoutError:
-                pass
+
+    with pytest.raises(RuntimeError, match=r"a statement failed \(CancelledError\)"):
+        await work()
     assert await emails(db) == []
 
 
 async def test_a_savepoint_of_tortoise_s_may_fail(db: Database) -> None:
     await Customer.create(email="a")
     async with unit_of_work(db):
-        try:
+        with suppress(IntegrityError):
             async with in_transaction("orders"):
                 await Customer.create(email="a")
-        except Exception:  # noqa: BLE001, S110
-            pass
         await Customer.create(email="b")
         _, created = await Customer.get_or_create(email="b")
         assert not created
@@ -174,10 +183,14 @@ async def test_after_the_commit_callbacks_run_in_order_outside(db: Database) -> 
 
 async def test_after_a_rollback_they_do_not_run(db: Database) -> None:
     seen: list[str] = []
-    with pytest.raises(NotFound):
+
+    async def work() -> None:
         async with unit_of_work(db) as work:
             work.after_commit(lambda: seen.append("called"))
             raise NotFound
+
+    with pytest.raises(NotFound):
+        await work()
     assert seen == []
 
 

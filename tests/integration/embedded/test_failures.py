@@ -4,7 +4,6 @@ import asyncio
 import os
 import signal
 import socket
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -49,7 +48,7 @@ def mongo(data: Path, binary: Path) -> ChildServer:
 @pytest.mark.parametrize("make", [valkey, kafka, mongo])
 async def test_a_program_that_fails(data: Path, make: Callable[[Path, Path], ChildServer]) -> None:
     child = make(data, program(data, "echo first; echo no such luck >&2; exit 3"))
-    with pytest.raises(EmbeddedError, match="ended with status 3: first . no such luck") as error:
+    with pytest.raises(EmbeddedError, match=r"status 3: first \| no such luck") as error:
         await child.start()
     assert str(error.value).startswith(child.name)
     assert str(child.log) in str(error.value)
@@ -61,7 +60,6 @@ async def test_an_initdb_that_fails(data: Path) -> None:
     folder.mkdir()
     for name in ("initdb", "postgres", "psql", "createdb"):
         program(folder, "echo broken; exit 1").rename(folder / name)
-    os.chmod(folder.parent, 0o755)  # PostgreSQL's programs run as another account for root
     with pytest.raises(EmbeddedError, match="cluster failed with status 1: broken"):
         await Postgres(data, password="secret", binaries=folder).start()
     assert not (data / "postgres" / "password").exists()
@@ -75,7 +73,7 @@ async def test_a_program_that_is_missing(data: Path) -> None:
 async def test_a_program_that_never_answers(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "START_TIMEOUT", 0.5)
     child = Kafka(data, binary=program(data, "echo waiting; exec sleep 60"))
-    with pytest.raises(EmbeddedError, match="kafka did not answer within .* s: waiting"):
+    with pytest.raises(EmbeddedError, match=r"kafka did not answer within .* s: waiting"):
         await child.start()
     with pytest.raises(RuntimeError, match="not started"):
         _ = child.pid
@@ -137,8 +135,7 @@ async def test_a_lost_password_is_said_so(profile_of: Profiles, data: Path) -> N
         await profile_of("postgres").start(quiet)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="POSIX")
 async def test_a_data_folder_that_cannot_be(data: Path, profile_of: Profiles) -> None:
-    data.write_text("a file")
+    data.write_text("a file")  # noqa: ASYNC240
     with pytest.raises(EmbeddedError, match="cannot use"):
         await profile_of("valkey").start(quiet)

@@ -47,7 +47,7 @@ async def test_an_interrupted_one_is_made_again(data: Path, installations: list[
 
 
 async def test_nothing_else_is_replaced(data: Path, installations: list[Path]) -> None:
-    data.mkdir()
+    data.mkdir()  # noqa: ASYNC240
     (data / "precious").touch()
     with pytest.raises(EmbeddedError, match="not a Python environment"):
         await prepare_mongo({VARIABLE: str(data)}, quiet)
@@ -60,7 +60,7 @@ async def test_a_failed_installation_is_said_so(
 ) -> None:
     failing = [("/bin/sh", "-c", "echo no network; exit 1")]
     monkeypatch.setattr(mongo_environment, "_commands", lambda *_: failing)
-    with pytest.raises(EmbeddedError, match="installing secantusdb .* failed .* no network"):
+    with pytest.raises(EmbeddedError, match=r"installing secantusdb .* failed .* no network"):
         await prepare_mongo({VARIABLE: str(data / "env")}, quiet)
 
 

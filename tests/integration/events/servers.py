@@ -35,7 +35,7 @@ class Tansu:
             stderr=subprocess.DEVNULL,
         )
         async with asyncio.timeout(READY_S):
-            while not self._listens():
+            while not self._listens():  # noqa: ASYNC110  # it is about another process
                 await asyncio.sleep(0.01)
 
     def stop(self) -> None:

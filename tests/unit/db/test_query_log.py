@@ -7,7 +7,7 @@ import pytest
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
-from libs.db.query_log import NAMES_KEPT, QueryLog, statement_name
+from libs.db.query_log import NAMES_KEPT, SERIES_KEPT, QueryLog, statement_name
 
 
 @dataclass
@@ -74,7 +74,7 @@ def test_a_name_holds_no_literal(sql: str) -> None:
 
 def test_the_memory_of_names_is_bounded() -> None:
     for number in range(NAMES_KEPT + 100):
-        statement_name(f"SELECT {number} FROM orders")
+        statement_name(f"SELECT {number}")
     assert statement_name.cache_info().currsize == NAMES_KEPT
 
 
@@ -117,3 +117,18 @@ def test_a_statement_is_measured(lines: list[Any]) -> None:
     labels = {"module": "measured", "statement": "select orders"}
     assert REGISTRY.get_sample_value("db_query_duration_seconds_count", labels) == 1
     assert REGISTRY.get_sample_value("db_query_duration_seconds_sum", labels) == 0.004
+
+
+def test_the_number_of_series_is_bounded(lines: list[Any]) -> None:
+    log = QueryLog("bounded", slow_query_ms=200)
+    for number in range(SERIES_KEPT + 3):
+        log(Query(f"/* statement.{number} */ SELECT 1"))
+    log(Query("/* statement.0 */ SELECT 1"))
+
+    def count(statement: str) -> float | None:
+        labels = {"module": "bounded", "statement": statement}
+        return REGISTRY.get_sample_value("db_query_duration_seconds_count", labels)
+
+    assert count("other") == 3
+    assert count("statement.0") == 2
+    assert count(f"statement.{SERIES_KEPT}") is None

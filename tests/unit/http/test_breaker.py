@@ -66,9 +66,9 @@ async def test_a_success_in_between_starts_the_count_again() -> None:
 
 @pytest.mark.parametrize("closed_by", ["success", "client error"])
 async def test_half_open_one_attempt_is_let_through(zone: str, closed_by: str) -> None:
-    breaker = Breaker("rates", failures=1, reset_s=0.05)
+    breaker = Breaker("rates", failures=1, reset_s=0.2)
     await _open(breaker, 1)
-    await asyncio.sleep(0.06)
+    await asyncio.sleep(0.22)
     proceed = asyncio.Event()
 
     async def probe() -> None:
@@ -87,17 +87,17 @@ async def test_half_open_one_attempt_is_let_through(zone: str, closed_by: str) -
 
 
 async def test_a_failed_probe_opens_it_again() -> None:
-    breaker = Breaker("rates", failures=3, reset_s=0.05)
+    breaker = Breaker("rates", failures=3, reset_s=0.2)
     await _open(breaker, 3)
-    await asyncio.sleep(0.06)
+    await asyncio.sleep(0.22)
     await _open(breaker, 1)
     assert breaker.is_open
 
 
 async def test_a_cancelled_probe_makes_room_for_the_next() -> None:
-    breaker = Breaker("rates", failures=1, reset_s=0.05)
+    breaker = Breaker("rates", failures=1, reset_s=0.2)
     await _open(breaker, 1)
-    await asyncio.sleep(0.06)
+    await asyncio.sleep(0.22)
     probing = asyncio.create_task(breaker.run(lambda: asyncio.sleep(60)))
     await asyncio.sleep(0)
     probing.cancel()

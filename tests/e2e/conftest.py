@@ -1,0 +1,67 @@
+"""A running system for the tests, once as one process and once as four."""
+
+import asyncio
+import os
+from collections.abc import Coroutine, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from services.cli.stack import ONE_PROCESS, PROCESS_PER_MODULE, Stack, Topology
+from tests.log_contract import violations
+from tests.third_parties import unreachable
+
+T = TypeVar("T")
+
+TOPOLOGIES: dict[str, Topology] = {"one": ONE_PROCESS, "four": PROCESS_PER_MODULE}
+
+
+def environment() -> dict[str, str]:
+    """The environment of a system under test: no setting of the caller's, no third party."""
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith("THROUGHLINE_")
+    }
+    return {**kept, **unreachable()}
+
+
+class Blocking:
+    """Runs coroutines for tests that are not asynchronous, on one loop in the main thread."""
+
+    def __init__(self) -> None:
+        self._runner = asyncio.Runner()
+
+    def __call__(self, work: Coroutine[Any, Any, T]) -> T:
+        return self._runner.run(work)
+
+    def close(self) -> None:
+        self._runner.close()
+
+
+@pytest.fixture(
+    scope="session",
+    params=[
+        pytest.param(name, marks=pytest.mark.xdist_group(f"e2e-{name}")) for name in TOPOLOGIES
+    ],
+)
+def stack(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stack]:
+    """The whole system, in each topology. When it has ended, every line of its logs is checked."""
+    data = tmp_path_factory.mktemp(f"data-{request.param}")
+    stack = Stack(data, environment(), port=0, topology=TOPOLOGIES[request.param])
+    run = Blocking()
+    run(stack.start(lambda _: None))
+    try:
+        yield stack
+    finally:
+        run(stack.stop())
+        run.close()
+    assert_clean(stack.logs)
+
+
+def assert_clean(logs: list[Path]) -> None:
+    """Every line of every log keeps the contract."""
+    for log in logs:
+        with log.open("rb") as lines:
+            assert violations(lines) == [], log

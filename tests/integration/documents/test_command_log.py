@@ -1,0 +1,99 @@
+"""Each command is a line under the contextId of the task that asked for it."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from pymongo.errors import OperationFailure
+from structlog.testing import capture_logs
+from structlog.typing import EventDict, WrappedLogger
+
+from libs.context import RequestContext, current, use
+from libs.documents.documents import Documents
+
+
+def _with_context_id(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """As libs/logging.py does it: in the thread that logs."""
+    event["contextId"] = current().context_id
+    return event
+
+
+@pytest.fixture
+def lines() -> Iterator[list[Any]]:
+    with capture_logs(processors=[_with_context_id]) as captured:
+        yield captured
+
+
+def _context(number: int) -> RequestContext:
+    return RequestContext(context_id=f"ctx-{number:08}", service="api")
+
+
+async def test_a_line_has_no_values(documents: Documents, lines: list[Any]) -> None:
+    async with documents.operation():
+        await documents.collection("things").insert_one({"name": "a secret"})
+        await documents.collection("things").find_one({"name": "a secret"})
+    assert [(line["command"], line["collection"]) for line in lines] == [
+        ("insert", "things"),
+        ("find", "things"),
+    ]
+    for line in lines:
+        assert set(line) == {
+            *("event", "log_level", "contextId", "command", "collection", "durationMs")
+        }
+        assert line["event"] == "document.command"
+        assert line["log_level"] == "info"
+        assert line["durationMs"] > 0
+
+
+async def test_a_failure_is_a_warning_without_its_message(
+    documents: Documents, lines: list[Any]
+) -> None:
+    with pytest.raises(OperationFailure):
+        async with documents.operation():
+            await documents.collection("things").find_one({"$nonsense": "a secret"})
+    (line,) = lines
+    assert (line["log_level"], line["command"], line["collection"]) == ("warning", "find", "things")
+    assert line["error"]
+    assert "secret" not in str(line)
+
+
+async def test_slow_commands_are_warnings(documents: Documents, lines: list[Any]) -> None:
+    assert documents._settings is not None
+    eager = Documents()
+    eager.configure(documents._settings.model_copy(update={"slow_ms": 0}))
+    await eager.open()
+    async with eager.operation():
+        await eager.collection("things").find_one({})
+    await eager.close()
+    assert [line["log_level"] for line in lines] == ["warning"]
+
+
+async def test_probes_are_not_logged(documents: Documents, lines: list[Any]) -> None:
+    await documents.ping()
+    assert lines == []
+
+
+async def test_each_task_has_its_own_context_id(documents: Documents, lines: list[Any]) -> None:
+    """Also for the later batches of a cursor, which motor fetches from a callback."""
+    async with documents.operation():
+        await documents.collection("things").insert_many([{"n": n} for n in range(5)])
+    lines.clear()
+
+    async def work(number: int) -> None:
+        with use(_context(number)):
+            async with documents.operation():
+                things = documents.collection("things")
+                await things.find_one({"n": 1})
+                assert len(await things.find({}).batch_size(2).to_list(None)) == 5
+                assert len([thing async for thing in things.find({}).batch_size(2)]) == 5
+
+    await asyncio.gather(*(work(number) for number in range(20)))
+    counted = Counter((line["contextId"], line["command"]) for line in lines)
+    for number in range(20):
+        context_id = _context(number).context_id
+        assert counted[context_id, "find"] == 3
+        assert counted[context_id, "getMore"] == 4
+    assert {line["collection"] for line in lines} == {"things"}
+    assert len(counted) == 40, "no line under another id"

@@ -1,0 +1,157 @@
+"""The document database over a real server."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
+
+import odmantic
+import pytest
+from odmantic import Field, Model
+from pydantic import SecretStr
+from pymongo.errors import DuplicateKeyError, OperationFailure
+
+from libs.context import RequestContext, use
+from libs.documents.documents import Documents
+from libs.documents.indexes import Index
+from libs.documents.settings import DocumentsSettings
+from libs.embedded.mongo import Mongo
+from libs.embedded.server import free_port
+from libs.errors import DeadlineExceeded, Unavailable
+
+
+class Thing(Model):
+    model_config = {"collection": "things"}
+
+    id: UUID = Field(primary_field=True, default_factory=uuid4)
+    name: str
+    made_at: datetime
+
+
+@pytest.fixture
+def paused(mongo: Mongo) -> Iterator[None]:
+    os.kill(mongo.pid, signal.SIGSTOP)
+    yield
+    os.kill(mongo.pid, signal.SIGCONT)
+
+
+@pytest.fixture
+async def nobody(settings: DocumentsSettings) -> AsyncIterator[Documents]:
+    shared = Documents()
+    address = SecretStr(f"mongodb://127.0.0.1:{free_port()}/?directConnection=true")
+    shared.configure(settings.model_copy(update={"url": address, "timeout_ms": 200}))
+    await shared.open()
+    yield shared
+    await shared.close()
+
+
+async def test_ping(documents: Documents) -> None:
+    await documents.ping()
+
+
+async def test_models_keep_their_types(documents: Documents) -> None:
+    thing = Thing(name="one", made_at=datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC))
+    async with documents.operation():
+        await documents.engine.save(thing)
+        found = await documents.engine.find_one(Thing, Thing.id == thing.id)
+        raw = await documents.collection("things").find_one({"_id": thing.id})
+    assert found == thing
+    assert found is not None
+    assert found.made_at.tzinfo is not None
+    assert raw is not None
+    assert isinstance(raw["_id"], UUID)
+    assert raw["made_at"] == thing.made_at
+
+
+async def test_writes_wait_for_the_majoritys_journals(documents: Documents) -> None:
+    concern = documents.engine.client.write_concern
+    assert concern.document == {"w": "majority", "j": True}
+
+
+async def test_a_duplicate_key_is_the_repositorys_to_translate(documents: Documents) -> None:
+    thing = Thing(name="one", made_at=datetime.now(UTC))
+    async with documents.operation():
+        await documents.collection("things").insert_one({"_id": thing.id})
+    with pytest.raises(DuplicateKeyError):
+        async with documents.operation():
+            await documents.collection("things").insert_one({"_id": thing.id})
+
+
+async def test_indexes_are_created_once(documents: Documents) -> None:
+    declared = [
+        Index(collection="things", keys=(("category", 1), ("name", -1))),
+        Index(collection="things", keys=(("name", 1),), unique=True),
+        Index(collection="others", keys=(("at", 1),), expire_after_s=60),
+    ]
+    expected = {"things": ["category_1_name_-1", "name_1"], "others": ["at_1"]}
+    for _ in range(2):
+        assert await documents.ensure_indexes(declared) == expected
+    async with documents.operation():
+        there = await documents.collection("things").index_information()
+    assert set(there) == {"_id_", "category_1_name_-1", "name_1"}
+    assert there["name_1"]["unique"]
+
+
+async def test_an_index_that_differs_is_an_error(documents: Documents) -> None:
+    await documents.ensure_indexes([Index(collection="things", keys=(("name", 1),))])
+    with pytest.raises(OperationFailure):
+        await documents.ensure_indexes(
+            [Index(collection="things", keys=(("name", 1),), unique=True)]
+        )
+
+
+async def test_nobody_listens(nobody: Documents) -> None:
+    started = time.monotonic()
+    with pytest.raises(Unavailable) as raised:
+        await nobody.ping()
+    assert time.monotonic() - started < 1
+    assert type(raised.value) is Unavailable
+    assert "127.0.0.1" not in raised.value.detail
+
+
+async def test_a_server_that_hangs_is_given_up_and_found_again(
+    settings: DocumentsSettings, mongo: Mongo
+) -> None:
+    documents = Documents()
+    documents.configure(settings.model_copy(update={"timeout_ms": 300}))
+    await documents.open()
+    await documents.ping()
+    os.kill(mongo.pid, signal.SIGSTOP)
+    try:
+        started = time.monotonic()
+        with pytest.raises(Unavailable):
+            async with documents.operation():
+                await documents.collection("things").find_one({})
+        assert time.monotonic() - started < 1
+    finally:
+        os.kill(mongo.pid, signal.SIGCONT)
+    await asyncio.sleep(0.2)
+    await documents.ping()
+    await documents.close()
+
+
+async def test_the_contexts_deadline_holds(documents: Documents, paused: None) -> None:
+    deadline = time.monotonic() + 0.2
+    context = RequestContext(context_id="ctx-12345678", service="api", deadline=deadline)
+    with use(context), pytest.raises(DeadlineExceeded):
+        async with documents.operation():
+            await documents.collection("things").find_one({})
+    assert time.monotonic() - deadline < 0.5
+
+
+async def test_odmantics_errors_of_the_network_are_translated_too(nobody: Documents) -> None:
+    with pytest.raises(Unavailable):
+        async with nobody.operation():
+            await nobody.engine.save(Thing(name="one", made_at=datetime.now(UTC)))
+
+
+async def test_odmantics_duplicate_key_passes(documents: Documents) -> None:
+    await documents.ensure_indexes([Index(collection="things", keys=(("name", 1),), unique=True)])
+    async with documents.operation():
+        await documents.engine.save(Thing(name="one", made_at=datetime.now(UTC)))
+    with pytest.raises(odmantic.exceptions.DuplicateKeyError):
+        async with documents.operation():
+            await documents.engine.save(Thing(name="one", made_at=datetime.now(UTC)))

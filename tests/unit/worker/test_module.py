@@ -1,0 +1,46 @@
+"""The declaration, held against what is built."""
+
+from libs.config import load, variables
+from libs.db import Databases
+from libs.errors import catalogue
+from libs.events.outbox import Outbox
+from libs.module import Registry
+from libs.runtime import HostSettings, Runtime
+from libs.web.app import api_routes
+from services.worker.assessments.service import Assessments
+from services.worker.audit.repository import AuditRepository
+from services.worker.audit.routes import PATH
+from services.worker.audit.service import Audit
+from services.worker.module import MODELS, MODULE, NAME, handlers
+from tests.unit.worker.environ import ENVIRON, settings
+from tests.unit.worker.fakes import FakeReference
+
+
+def test_every_event_that_is_consumed_is_declared() -> None:
+    database = Databases().add(NAME, settings().database, MODELS)
+    assessments = Assessments(FakeReference(), reporting_currency="USD")
+    handled = handlers(Audit(AuditRepository()), assessments, Outbox(database))
+    assert {handler.event for handler in handled} == set(MODULE.consumes)
+
+
+def test_it_is_built_without_a_server() -> None:
+    runtime = Runtime(Registry((MODULE,)), load(ENVIRON, HostSettings, [MODULE]), version="0.1.0")
+    wired = runtime.wired[NAME]
+    assert [task.name for task in wired.tasks] == ["worker.relay", "worker.consumer"]
+    assert {check.name: check.critical for check in wired.checks} == {
+        "worker.database": True,
+        "worker.relay": False,
+        "worker.consumer": False,
+    }
+    assert {route.path for router in wired.routers for route in api_routes(router.routes)} == {PATH}
+
+
+def test_its_own_variables() -> None:
+    names = variables(HostSettings, [MODULE])
+    assert "THROUGHLINE_WORKER_CLIENT_SECRET" in names
+    assert "THROUGHLINE_WORKER_ASSESSMENT_REPORTING_CURRENCY" in names
+    assert "THROUGHLINE_WORKER_DATABASE_URL" in names
+
+
+def test_its_errors_are_in_the_catalogue() -> None:
+    assert "assessments.unknown_currency" in catalogue()
