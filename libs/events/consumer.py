@@ -184,7 +184,7 @@ class Consumer:
         partition = records[0].position.partition
         try:
             for record in records:
-                if lane.interrupted.is_set():
+                if lane.interrupted.is_set() or self._stopping.is_set():
                     break
                 if not await self._dispatcher.dispatch(record, lane.interrupted):
                     break

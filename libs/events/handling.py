@@ -190,7 +190,7 @@ class Dispatcher:
         """Note the failure; returns the seconds to wait."""
         settings = self._settings
         wait_s = pause_after(attempt, base=settings.retry_base_s, longest=settings.retry_max_s)
-        known = isinstance(error, AppError)
+        known = isinstance(error, AppError | ConnectionError)
         log.warning(
             "event.retry",
             eventId=str(envelope.id),

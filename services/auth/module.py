@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from libs.config import variable
-from libs.contracts.auth import UserCreated
+from libs.contracts.auth import UserCreated, UserDeleted, UserUpdated
 from libs.db import Databases, unit_of_work
 from libs.events.kafka import KafkaBus
 from libs.events.outbox import Outbox, OutboxQueue
@@ -66,5 +66,5 @@ MODULE = Module(
     build=build,
     routes=("/v1/auth", "/v1/users", "/.well-known/jwks.json"),
     models=("services.auth.users.models",),
-    publishes=(UserCreated,),
+    publishes=(UserCreated, UserUpdated, UserDeleted),
 )

@@ -107,6 +107,8 @@ def told() -> Iterator[None]:
     """Turn errors that a person can do something about into one line, instead of a traceback."""
     try:
         yield
+    except ConfigError as error:
+        raise ConfigProblem(str(error)) from error
     except AppError as error:
         raise click.ClickException(error.detail) from error
     finally:

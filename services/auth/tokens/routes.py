@@ -9,8 +9,8 @@ from starlette.responses import Response
 from libs.auth.guards import anyone
 from libs.errors import InvalidInput, MalformedBody
 from libs.schema import Schema
+from libs.web.openapi import problems
 from libs.web.routing import api_router
-from services.auth.problems import problems
 from services.auth.tokens.errors import InvalidClient, InvalidCredentials, UnsupportedGrantType
 from services.auth.tokens.schemas import ClientCredentials, Login, LoginOut, OAuthToken
 from services.auth.tokens.service import TokenService
@@ -26,7 +26,7 @@ def routes(tokens: TokenService) -> APIRouter:
         "/v1/auth/login",
         summary="Log in",
         response_model=LoginOut,
-        responses=problems(MalformedBody, InvalidCredentials, InvalidInput),
+        responses=problems(MalformedBody, InvalidCredentials, InvalidInput, guarded=False),
         dependencies=[anyone],
     )
     async def log_in(body: Login) -> Response:
@@ -38,7 +38,7 @@ def routes(tokens: TokenService) -> APIRouter:
         "/v1/auth/token",
         summary="A token for a service account",
         response_model=OAuthToken,
-        responses=problems(InvalidClient, UnsupportedGrantType, InvalidInput),
+        responses=problems(InvalidClient, UnsupportedGrantType, InvalidInput, guarded=False),
         dependencies=[anyone],
     )
     async def token(body: Annotated[ClientCredentials, Form()]) -> Response:

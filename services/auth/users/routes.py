@@ -9,9 +9,9 @@ from starlette.responses import Response
 from libs.auth.guards import anyone, require
 from libs.auth.permissions import Permission
 from libs.auth.principal import Principal
-from libs.errors import InvalidInput, MalformedBody, PermissionDenied, Unauthenticated
+from libs.errors import InvalidInput, MalformedBody
+from libs.web.openapi import problems
 from libs.web.routing import api_router
-from services.auth.problems import problems
 from services.auth.users.errors import AccountGone, EmailTaken, InvalidPassword
 from services.auth.users.models import User
 from services.auth.users.schemas import SignUp, UserOut
@@ -29,7 +29,7 @@ def routes(users: UserService) -> APIRouter:
         summary="Sign up",
         status_code=201,
         response_model=UserOut,
-        responses=problems(MalformedBody, EmailTaken, InvalidInput, InvalidPassword),
+        responses=problems(MalformedBody, EmailTaken, InvalidInput, InvalidPassword, guarded=False),
         dependencies=[anyone],
     )
     async def sign_up(body: SignUp) -> Response:
@@ -43,7 +43,7 @@ def routes(users: UserService) -> APIRouter:
         "/v1/users/me",
         summary="Who am I",
         response_model=UserOut,
-        responses=problems(Unauthenticated, AccountGone, PermissionDenied),
+        responses=problems(AccountGone),
     )
     async def me(principal: Me) -> Response:
         """The account that the access token was issued to, as it is now."""

@@ -170,7 +170,7 @@ async def _walk(system: System, user: Any, **params: str | int) -> list[str]:
         response = await system.get(user, "/v1/orders", **params)
         assert response.status_code == 200, response.text
         page = json(response)
-        assert len(page["items"]) <= params.get("limit", 20)
+        assert len(page["items"]) <= int(params.get("limit", 20))
         found += [order["id"] for order in page["items"]]
         if page["nextCursor"] is None:
             return found

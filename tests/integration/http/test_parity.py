@@ -190,11 +190,11 @@ async def test_a_cancelled_caller_is_cancelled(make_client: MakeClient) -> None:
 async def test_the_breaker_opens_alike(make_client: MakeClient) -> None:
     client = make_client(breaker_failures=2, attempts=1)
     for _ in range(2):
-        with pytest.raises(Unavailable):
+        with capture_logs(), pytest.raises(Unavailable):
             await client.request("GET", "/crash", route="/crash")
     with capture_logs() as lines, pytest.raises(Unavailable) as refused:
         await client.request("GET", "/echo", route="/echo")
-    assert refused.value.retry_after == pytest.approx(10, abs=1)
+    assert refused.value.retry_after == pytest.approx(10, abs=3)
     assert [line["error"] for line in lines if line["event"] == "http.call"] == ["breaker_open"]
 
 

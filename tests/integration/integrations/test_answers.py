@@ -2,12 +2,16 @@
 
 import asyncio
 import time
+from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import httpx
 import pytest
 
-from libs.contracts.integrations import ExchangeRate, Holidays
+from libs.contracts.integrations import ExchangeRate, Holidays, IntegrationsClient
+from services.integrations.exchange_rates.errors import UnknownCurrency
+from services.integrations.holidays.errors import UnknownCountry
 from tests.integration.integrations.conftest import DEADLINE_S, Scene
 
 RATE = {
@@ -179,6 +183,21 @@ async def test_strangers_are_refused(
 async def test_whoever_is_signed_in_may_ask(scene: Scene, role: str) -> None:
     scene.http.headers["authorization"] = f"Bearer {role}"
     assert (await scene.rate()).status_code == 200
+
+
+async def test_the_contracts_client_reads_all_of_it(scene: Scene) -> None:
+    async def authorize() -> str:
+        return "service"
+
+    client = IntegrationsClient(scene.runtime.peer("integrations"), authorize)
+    rate = await client.exchange_rate(base="EUR", quote="USD")
+    assert (rate.rate, rate.as_of, rate.stale) == (Decimal("1.0868"), date(2026, 11, 20), False)
+    holidays = await client.holidays(country="DE", year=2026)
+    assert [holiday.date for holiday in holidays.holidays] == [date(2026, 1, 1), date(2026, 12, 25)]
+    with pytest.raises(UnknownCurrency):
+        await client.exchange_rate(base="EUR", quote="XXX")
+    with pytest.raises(UnknownCountry):
+        await client.holidays(country="ZZ", year=2026)
 
 
 async def test_redis_is_not_critical(scene: Scene) -> None:

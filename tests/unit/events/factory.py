@@ -117,6 +117,7 @@ class FakeQueue:
         published: the ids of what is marked.
         claimed: whether somebody has the claim.
         broken: fail as a lost database does.
+        mark_failures: what marking raises, one a call, before it succeeds.
     """
 
     module = "sender"
@@ -126,6 +127,7 @@ class FakeQueue:
         self.published: list[UUID] = []
         self.claimed = False
         self.broken: Exception | None = None
+        self.mark_failures: list[Exception] = []
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator["FakeSession"]:
@@ -155,8 +157,8 @@ class FakeSession:
         return [row for row in self._queue.rows if row.id not in marked][:limit]
 
     async def mark(self, ids: Sequence[UUID]) -> None:
-        if self._queue.broken:
-            raise self._queue.broken
+        if self._queue.mark_failures:
+            raise self._queue.mark_failures.pop()
         self._queue.published += ids
 
     async def wait(self, timeout: float) -> None:

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 from pydantic import ValidationError
 
@@ -39,3 +42,13 @@ def test_an_event_without_a_key_cannot_be_made() -> None:
 
     with pytest.raises(TypeError, match="abstract"):
         Keyless()  # type: ignore[abstract]
+
+
+@pytest.mark.parametrize("module", ["event", "settings", "bus", "envelope", "memory"])
+def test_a_contract_costs_no_driver(module: str) -> None:
+    script = f"""
+import sys, libs.events.{module}
+sys.exit(", ".join({{"aiokafka", "asyncpg", "tortoise"}} & set(sys.modules)) or 0)
+"""
+    done = subprocess.run([sys.executable, "-c", script], stderr=subprocess.PIPE, check=False)
+    assert done.stderr == b""

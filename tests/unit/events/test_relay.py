@@ -41,24 +41,9 @@ async def test_nothing_is_marked_while_the_broker_is_down() -> None:
 
 async def test_what_could_not_be_marked_is_published_again_under_the_same_id() -> None:
     queue, bus = FakeQueue(Noted(note_id="k")), MemoryBus()
-    marks = []
-
-    class Session:
-        pass
-
-    async with queue.session() as session:
-        mark = type(session).mark
-
-    async def fail_once(self: object, wanted: object) -> None:
-        marks.append(wanted)
-        if len(marks) == 1:
-            raise Unavailable
-        await mark(self, wanted)  # type: ignore[arg-type]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(type(session), "mark", fail_once)
-        async with running(Relay(queue, bus, RELAY)):
-            await until(lambda: len(queue.published) == 1)
+    queue.mark_failures = [Unavailable()]
+    async with running(Relay(queue, bus, RELAY)):
+        await until(lambda: len(queue.published) == 1)
     assert ids(bus) == [str(queue.rows[0].id)] * 2
 
 
