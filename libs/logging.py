@@ -32,7 +32,7 @@ SECRET_FIELDS = frozenset(
     {
         *("password", "newpassword", "currentpassword", "secret", "clientsecret"),
         *("token", "accesstoken", "refreshtoken", "authorization", "cookie", "setcookie"),
-        *("apikey", "privatekey", "signingkey", "email", "dsn"),
+        *("apikey", "xapikey", "privatekey", "signingkey", "email", "dsn"),
     }
 )
 """Field names, in lower case without separators, whose values are never logged."""
@@ -42,7 +42,7 @@ _SECRET_SHAPES = re.compile(
     r"|(?<=://)[^/\s:@]*:[^/\s@]*(?=@)"  # user and password in a URL
     r"|(?i:bearer\s+)[\w.~+/-]+=*"
     r"|[\w.+%-]+@[\w-]+(?:\.[\w-]+)+"  # an e-mail address
-    r"|(?i:\b(?:password|passwd|secret|token|api[_-]?key)\b['\"]?\s*[=:]\s*)['\"]?[^\s'\",;}&]+"
+    r"|(?i:(?:password|passwd|secret|token|api[_-]?key)\w*['\"]?\s*[=:]\s*)['\"]?[^\s'\",;}&]+"
     r"|(?<=\?)[^\s'\"]+"  # the query of a URL
 )
 _HINT = re.compile(r"[@?=:]|eyJ|earer ")
@@ -68,6 +68,7 @@ class _BufferedOutput:
         self._stream = stream
         self._lines: deque[bytes] = deque()  # its appends and pops are atomic: no lock to log
         self._lock = threading.Lock()
+        self._flushing: int | None = None  # the thread that does
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
         self._interval = interval
@@ -78,12 +79,16 @@ class _BufferedOutput:
         self._lines.append(line)
 
     def flush(self) -> None:
+        if self._flushing == threading.get_ident():
+            return  # a finalizer, run by the collector in the middle of this, logs: its line waits
         with self._lock:
+            self._flushing = threading.get_ident()
             lines = [self._lines.popleft() + b"\n" for _ in range(len(self._lines))]
             if lines:
-                with suppress(BrokenPipeError, ValueError):  # nobody reads any more
+                with suppress(OSError, ValueError):  # nobody reads any more, or the disk is full
                     self._stream.write(b"".join(lines))
                     self._stream.flush()
+            self._flushing = None
 
     def close(self) -> None:
         atexit.unregister(self.close)
@@ -143,7 +148,9 @@ def _redact(value: Any) -> Any:
     if isinstance(value, str):
         return scrub(value)
     if isinstance(value, Mapping):
-        return {str(k): REDACTED if _is_secret(str(k)) else _redact(v) for k, v in value.items()}
+        return {
+            scrub(str(k)): REDACTED if _is_secret(str(k)) else _redact(v) for k, v in value.items()
+        }
     if isinstance(value, _CONTAINERS):
         return [_redact(v) for v in value]
     return value
@@ -169,15 +176,36 @@ def redact(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
 
 
 def _stringify(value: Any) -> str:
-    return scrub(str(value))
+    try:
+        return scrub(str(value))
+    except Exception:  # noqa: BLE001 (a foreign __str__ may fail in any way)
+        return f"<{type(value).__name__}>"
 
+
+def _writable(value: Any) -> Any:
+    """`value` without what orjson refuses: lone surrogates, integers of more than 64 bits."""
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode()
+    if isinstance(value, Mapping):
+        return {_writable(k): _writable(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_writable(v) for v in value]
+    return str(value) if isinstance(value, int) and value.bit_length() > 63 else value
+
+
+# A dataclass is written as its text, which is scrubbed; as an object its fields would not be.
+_OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS
 
 _FIRST = ("timestamp", "level", "service", "event", "contextId")
 
 
 def _render(_: WrappedLogger, __: str, event: EventDict) -> bytes:
     ordered = {name: event.pop(name) for name in _FIRST}  # people read lines from the left
-    return orjson.dumps({**ordered, **event}, default=_stringify, option=orjson.OPT_NON_STR_KEYS)
+    line = {**ordered, **event}
+    try:
+        return orjson.dumps(line, default=_stringify, option=_OPTIONS)
+    except orjson.JSONEncodeError:
+        return orjson.dumps(_writable(line), default=_stringify, option=_OPTIONS)
 
 
 class _ForeignHandler(logging.Handler):
@@ -188,13 +216,17 @@ class _ForeignHandler(logging.Handler):
             fields: dict[str, Any] = {"logger": record.name, "message": record.getMessage()}
             if record.exc_info and record.exc_info[0] is not None:
                 fields["exc_info"] = record.exc_info
-            log = get_logger()
-            log.log(record.levelno, "foreign", **fields)
-        except (TypeError, ValueError):  # the record's arguments do not fit its format
+            get_logger().log(_standard_level(record.levelno), "foreign", **fields)
+        except Exception:  # noqa: BLE001 (the record's arguments do not fit its format, or worse)
             self.handleError(record)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (its name there)
         get_logger().error("foreign.unreadable", logger=record.name)
+
+
+def _standard_level(number: int) -> int:
+    """The standard level at or below: other libraries have levels of their own."""
+    return min(max(number // 10 * 10, logging.DEBUG), logging.CRITICAL)
 
 
 FOREIGN_LEVELS = {

@@ -4,7 +4,7 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 T = TypeVar("T")
 
@@ -12,12 +12,18 @@ PATIENCE_S = 60.0
 """Generous: machines may be shared, and a time-out is only reached when something is broken."""
 
 
+@overload
 async def until(
-    condition: Callable[[], T | None] | Callable[[], Awaitable[T | None]],
+    condition: Callable[[], Awaitable[T | None]], *, what: str, timeout: float = ...
+) -> T: ...
+@overload
+async def until(condition: Callable[[], T | None], *, what: str, timeout: float = ...) -> T: ...
+async def until(
+    condition: Callable[[], Any],
     *,
     what: str,
     timeout: float = PATIENCE_S,
-) -> T:
+) -> Any:
     """The first truthy value of `condition`.
 
     Raises:

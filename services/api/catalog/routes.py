@@ -9,13 +9,13 @@ from starlette.responses import Response
 from libs import errors
 from libs.auth.guards import require
 from libs.auth.permissions import Permission
+from libs.web.openapi import problems
 from libs.web.pagination import InvalidCursor
 from libs.web.routing import api_router
 from services.api.catalog.documents import Service
 from services.api.catalog.errors import ServiceNotFound
 from services.api.catalog.schemas import ServicePage, ServiceQuery
 from services.api.catalog.service import Catalog
-from services.api.problems import problems
 
 PATH = "/v1/services"
 JSON = "application/json"

@@ -13,13 +13,13 @@ from libs.auth.permissions import Permission
 from libs.auth.principal import Principal
 from libs.db import idempotency
 from libs.db.idempotency import Answer
+from libs.web.openapi import problems
 from libs.web.pagination import InvalidCursor, render
 from libs.web.routing import api_router
 from services.api.orders.errors import CurrencyMismatch, NoCustomer, OrderNotFound, UnknownService
 from services.api.orders.repository import Order
 from services.api.orders.schemas import OrderPage, OrderQuery, OrderView, PlaceOrder, view
 from services.api.orders.service import Orders
-from services.api.problems import problems
 
 PATH = "/v1/orders"
 JSON = "application/json"

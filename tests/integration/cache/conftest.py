@@ -27,7 +27,8 @@ class RedisServer:
         """A port that was free may be another's by the time the server binds it."""
         for left in reversed(range(attempts)):
             try:
-                return self._server.start()
+                self._server.start()
+                break
             except ValkeyServerStartupError:
                 if not left:
                     raise

@@ -166,9 +166,7 @@ def test_headers_carry_ids_and_no_identity() -> None:
 def test_headers_are_taken_over_from_those_who_are_trusted() -> None:
     headers = {"x-context-id": "request-1", "x-causation-id": "event-0001", "x-actor": "admin"}
     seen = from_headers(headers, service="api", trusted=True)
-    assert seen == RequestContext(
-        context_id="request-1", service="api", causation_id="event-0001"
-    )
+    assert seen == RequestContext(context_id="request-1", service="api", causation_id="event-0001")
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,10 @@ SECRETS = {
     "a token": (JWT, "eyJzdWIiOiJwbGFudGVkIn0"),
     "a bearer": ("Authorization: Bearer planted-bearer==", "planted-bearer"),
     "an e-mail address": ("mail to planted.person+tag@example.co.uk now", "planted.person"),
-    "a URL with a password": ("cannot reach postgresql://user:planted-word@db:5432/x", "planted-word"),
+    "a URL with a password": (
+        "cannot reach postgresql://user:planted-word@db:5432/x",
+        "planted-word",
+    ),
     "a URL with an empty user": ("redis://:planted-word@cache:6379/0", "planted-word"),
     "a query": ("GET https://x.example/v1/users?name=planted-name&x=1", "planted-name"),
     "a password in words": ('{"password": "planted-word"}', "planted-word"),
