@@ -72,6 +72,15 @@ Amount = Annotated[
 """An amount of money, with two decimals."""
 
 
+Rate = Annotated[
+    Decimal,
+    BeforeValidator(_no_float),
+    Field(gt=0, examples=["1.0868"]),
+    PlainSerializer(lambda value: f"{value:f}", return_type=str, when_used="json"),
+]
+"""A ratio, with as many decimals as its source gives."""
+
+
 class Money(Schema):
     """An amount in a currency."""
 

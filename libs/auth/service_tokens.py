@@ -43,3 +43,7 @@ class ServiceTokens:
                 self._token, lifetime = await self._grant()
                 self._renew_at = time.monotonic() + lifetime - self._early_s
             return self._token
+
+    def forget(self) -> None:
+        """Ask for a new token next time: the one at hand was refused."""
+        self._renew_at = float("-inf")

@@ -1,14 +1,18 @@
 """What the module `integrations` offers to the others."""
 
-from collections.abc import Awaitable, Callable
 from datetime import date
-from decimal import Decimal
+from typing import Protocol
 
+from libs.errors import Unauthenticated, Unavailable
 from libs.http.client import HttpClient
-from libs.schema import Country, Currency, Schema
+from libs.schema import Country, Currency, Rate, Schema
 
-Authorize = Callable[[], Awaitable[str]]
-"""Gives the access token of the caller's own service account."""
+
+class Tokens(Protocol):
+    """Gives the access token of the caller's own service account: `libs.auth.ServiceTokens`."""
+
+    async def get(self) -> str: ...
+    def forget(self) -> None: ...
 
 
 class ExchangeRate(Schema):
@@ -25,7 +29,7 @@ class ExchangeRate(Schema):
 
     base: Currency
     quote: Currency
-    rate: Decimal
+    rate: Rate
     as_of: date
     stale: bool
     source: str
@@ -55,9 +59,9 @@ class IntegrationsClient:
     no answer, DeadlineExceeded when it comes too late.
     """
 
-    def __init__(self, http: HttpClient, authorize: Authorize) -> None:
+    def __init__(self, http: HttpClient, tokens: Tokens) -> None:
         self._http = http
-        self._authorize = authorize
+        self._tokens = tokens
 
     async def exchange_rate(self, *, base: str, quote: str) -> ExchangeRate:
         """The newest reference rate between two currencies (ISO 4217)."""
@@ -70,6 +74,15 @@ class IntegrationsClient:
         return Holidays.model_validate_json(body)
 
     async def _get(self, path: str, params: dict[str, str | int]) -> bytes:
-        headers = {"Authorization": f"Bearer {await self._authorize()}"}
+        try:
+            return await self._ask(path, params)
+        except Unauthenticated:  # the token's key may have been replaced since it was issued
+            self._tokens.forget()
+            return await self._ask(path, params)
+
+    async def _ask(self, path: str, params: dict[str, str | int]) -> bytes:
+        headers = {"Authorization": f"Bearer {await self._tokens.get()}"}
         response = await self._http.request("GET", path, route=path, params=params, headers=headers)
+        if response.status_code != 200:  # not our module: a proxy, or another address than thought
+            raise Unavailable(f"integrations answered {response.status_code}")
         return response.content

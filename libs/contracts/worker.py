@@ -1,12 +1,11 @@
 """What the module `worker` tells the others."""
 
 from datetime import date
-from decimal import Decimal
 from typing import ClassVar
 from uuid import UUID
 
 from libs.events.event import Event
-from libs.schema import Money
+from libs.schema import Money, Rate
 
 
 class OrderAssessed(Event):
@@ -16,7 +15,7 @@ class OrderAssessed(Event):
 
     order_id: UUID
     reporting_total: Money
-    rate: Decimal
+    rate: Rate
     """Units of the reporting currency for one unit of the order's."""
     rate_as_of: date
     stale: bool

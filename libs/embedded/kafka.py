@@ -1,6 +1,7 @@
 """Tansu, the Kafka-compatible broker of the embedded profile. Its log is in memory only.
 
-It knows no idempotent producer, and answers a fetch only after `fetch_max_wait_ms`: see `SETTINGS`.
+It knows no idempotent producer, answers a fetch only after `fetch_max_wait_ms`, and lets the first
+member of a group wait for half the session's time-out: see `SETTINGS`.
 """
 
 import os
@@ -23,6 +24,7 @@ from libs.embedded.server import (
 SETTINGS: Final[Mapping[str, str]] = {
     "THROUGHLINE_KAFKA_ENABLE_IDEMPOTENCE": "false",
     "THROUGHLINE_KAFKA_FETCH_MAX_WAIT_MS": "20",
+    "THROUGHLINE_KAFKA_SESSION_TIMEOUT_MS": "2000",
 }
 """How the modules' clients must be set for this broker."""
 

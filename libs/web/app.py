@@ -7,7 +7,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
 from libs.auth.guards import Guard
@@ -59,10 +59,11 @@ def create_app(
         lifespan=lambda _: lifespan,
     )
     app.state.verifier = verifier
-    problems.install(app)
+    served: list[Route] = [route for route in app.routes if isinstance(route, Route)]  # the docs
     for router in [health.router(state, meta), *routers]:
-        _check_guards(router)
+        served += _guarded(router)
         app.include_router(router)
+    problems.install(app, served)
     return app
 
 
@@ -82,11 +83,14 @@ class UnguardedRoute(Exception):
     """A route that does not say who may call it: access is denied by default, at start."""
 
 
-def _check_guards(router: APIRouter) -> None:
-    for route in api_routes(router.routes):
-        if not _is_guarded(route.dependant):
-            methods = ",".join(sorted(route.methods or ()))
-            raise UnguardedRoute(f"{methods} {route.path} declares no guard (libs/auth/guards.py)")
+def _guarded(router: APIRouter) -> Iterator[APIRoute]:
+    """The routes of `router`. What is not a route that can be checked has no guard either."""
+    for route in router.routes:
+        if not (isinstance(route, APIRoute) and _is_guarded(route.dependant)):
+            methods = ",".join(sorted(getattr(route, "methods", None) or ()))
+            name = f"{methods} {getattr(route, 'path', type(route).__name__)}".strip()
+            raise UnguardedRoute(f"{name} declares no guard (libs/auth/guards.py)")
+        yield route
 
 
 def api_routes(routes: Sequence[BaseRoute]) -> Iterator[APIRoute]:

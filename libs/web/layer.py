@@ -52,6 +52,7 @@ QUIET = ("/health", "/metrics")
 class _Exchange:
     """What becomes known of a request while it is answered."""
 
+    bodiless: bool
     status: int = 0
     sent_bytes: int = 0
     started: bool = False
@@ -59,6 +60,11 @@ class _Exchange:
 
 def _is_quiet(path: str) -> bool:
     return path.startswith(QUIET)
+
+
+def _number(text: str | None) -> int | None:
+    """The number in a header; of one that is absurdly long, enough to show that it is."""
+    return int(text[:15]) if text is not None and text.isdecimal() else None
 
 
 class RequestLayer:
@@ -112,11 +118,15 @@ class RequestLayer:
         method, path = scope["method"], scope["path"]
         quiet = _is_quiet(path)
         (log.debug if quiet else log.info)("request.started", method=method, path=path)
-        exchange = _Exchange()
+        exchange = _Exchange(bodiless=method == "HEAD")
+        # HEAD is GET without the body (RFC 9110, 9.3.2)
+        served = {**scope, "method": "GET"} if exchange.bodiless else scope
+        declared = _number(headers.get("content-length")) or 0
+        receiving = self._limited(receive, declared)
         sending = self._sender(send, exchange, context.context_id, path)
-        await self._run(scope, self._limited(receive), sending, self._allowance(headers), exchange)
+        await self._run(served, receiving, sending, self._allowance(headers), exchange)
         seconds = time.perf_counter() - began
-        route = getattr(scope.get("route"), "path", None) or "unmatched"
+        route = getattr(served.get("route"), "path", None) or "unmatched"
         self._metrics.observe(
             scope, route=route, status=exchange.status, sent=exchange.sent_bytes, seconds=seconds
         )
@@ -127,29 +137,29 @@ class RequestLayer:
             route=route,
             status=exchange.status,
             durationMs=round(seconds * 1000, 3),
-            requestBytes=int(headers.get("content-length") or 0),
+            requestBytes=declared,
             responseBytes=exchange.sent_bytes,
         )
 
-    def _limited(self, receive: Receive) -> Receive:
-        """`receive`, but not more than a body may have."""
+    def _limited(self, receive: Receive, declared: int) -> Receive:
+        """`receive`, but not more than a body may have, and nothing of one that says it has."""
         received = 0
 
         async def limited() -> Message:
             nonlocal received
-            message = await receive()
+            message = await receive() if declared <= self._max_body else {}
             received += len(message.get("body", b""))
-            if received > self._max_body:  # an HTTPException: FastAPI takes others for bad JSON
-                raise HTTPException(413)
+            if max(received, declared) > self._max_body:
+                raise HTTPException(413)  # FastAPI takes other exceptions for bad JSON
             return message
 
         return limited
 
     def _allowance(self, headers: dict[str, str]) -> float:
         """Seconds that this request may take: ours, or the caller's remaining time if less."""
-        remaining = headers.get(DEADLINE_HEADER, "")
-        if self._trusted and remaining.isdecimal():
-            return min(self._timeout, int(remaining) / 1000)
+        remaining = _number(headers.get(DEADLINE_HEADER))
+        if self._trusted and remaining is not None:
+            return min(self._timeout, remaining / 1000)
         return self._timeout
 
     async def _run(
@@ -185,6 +195,8 @@ class RequestLayer:
                     given = [*given, NO_STORE]
                 message["headers"] = [*given, *added]
             elif message["type"] == "http.response.body":
+                if exchange.bodiless:
+                    message["body"] = b""
                 exchange.sent_bytes += len(message.get("body", b""))
             await send(message)
 

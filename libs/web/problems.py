@@ -6,6 +6,7 @@ The only place that knows which error has which status. A problem has
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import orjson
@@ -13,6 +14,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match, Route
 
 from libs import errors
 from libs.context import current
@@ -128,10 +130,22 @@ async def _invalid(request: Request, error: Exception) -> Response:
     return problem(invalid, instance=request.url.path)
 
 
-async def _http_exception(request: Request, error: Exception) -> Response:
+async def _http_exception(
+    request: Request, error: Exception, *, routes: Sequence[Route]
+) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101
     kind = _BY_STATUS.get(error.status_code, errors.Internal)
-    return problem(kind(), instance=request.url.path, headers=error.headers)
+    headers = dict(error.headers or {})
+    if kind is errors.MethodNotAllowed:
+        headers["Allow"] = ", ".join(_allowed(request, routes))  # the exception's is of one route
+    return problem(kind(), instance=request.url.path, headers=headers)
+
+
+def _allowed(request: Request, routes: Sequence[Route]) -> list[str]:
+    """The methods of all routes with the request's path."""
+    same = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
+    methods = {method for route in same for method in route.methods or ()}
+    return sorted(methods | {"HEAD"} if "GET" in methods else methods)
 
 
 async def _unexpected(request: Request, _: Exception) -> Response:
@@ -140,9 +154,9 @@ async def _unexpected(request: Request, _: Exception) -> Response:
     return problem(errors.Internal(detail), instance=request.url.path)
 
 
-def install(app: FastAPI) -> None:
-    """Let `app` answer every error with a problem."""
+def install(app: FastAPI, routes: Sequence[Route]) -> None:
+    """Let `app` answer every error with a problem; `routes` are all that it has."""
     app.add_exception_handler(AppError, _app_error)
     app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _http_exception)
+    app.add_exception_handler(HTTPException, partial(_http_exception, routes=routes))
     app.add_exception_handler(Exception, _unexpected)

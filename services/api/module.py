@@ -69,10 +69,11 @@ def build(host: Host, settings: ApiSettings) -> Wired:
         routers=(order_routes.router(orders), catalog_routes.router(catalog)),
         tasks=(relay, consumer),
         checks=(
-            Check(name="postgres", probe=db.ping, critical=True),
+            Check(name=f"{NAME}.database", probe=db.ping, critical=True),
             Check(name="mongo", probe=documents.ping, critical=True),
             Check(name="redis", probe=redis.ping, critical=False),
-            Check(name="broker", probe=partial(_check_broker, relay, consumer), critical=False),
+            Check(name=relay.name, probe=relay.check, critical=False),
+            Check(name=consumer.name, probe=consumer.check, critical=False),
         ),
         prepare=services.ensure_indexes,
         seed=Seed(catalog),
@@ -87,11 +88,6 @@ def _orders(db: Database, catalog: Catalog) -> Orders:
         keys=IdempotencyKeys(db),
         outbox=Outbox(db),
     )
-
-
-async def _check_broker(relay: Relay, consumer: Consumer) -> None:
-    await relay.check()
-    await consumer.check()
 
 
 MODULE = Module(

@@ -62,7 +62,7 @@ ORDER_FLOW: Sequence[Expected] = (
     Expected("api", ("event.published",), "OrderConfirmed"),
     Expected("worker", ("event.consumed",), "OrderConfirmed"),
     Expected("worker", ("notification.stored",)),
-    Expected("api", ("request.finished",), "GET /v1/orders/{order_id} 200"),
+    Expected("api", ("request.finished",), "GET /v1/orders/{id} 200"),
 )
 """What an order leaves behind on its way, from signing up to the notification."""
 

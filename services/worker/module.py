@@ -36,7 +36,7 @@ def build(host: Host, settings: WorkerSettings) -> Wired:
     bus = host.share(KafkaBus)
     bus.configure(settings.events)
     tokens = ServiceTokens(_grant(AuthClient(host.peer("auth")), settings.account))
-    integrations = IntegrationsClient(host.peer("integrations"), tokens.get)
+    integrations = IntegrationsClient(host.peer("integrations"), tokens)
     return wire(db, bus, integrations, settings)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from contextlib import suppress
 
 import httpx
 import orjson
@@ -16,11 +17,13 @@ from tests.waiting import until
 async def steps_of(stack: Stack, context_id: str) -> list[trace.Line]:
     """All steps of an order, once they are written."""
 
-    def complete() -> list[trace.Line] | None:
-        steps = trace.of_context(trace.read(stack.logs), context_id)
-        return steps if not trace.missing(steps) else None
+    def steps() -> list[trace.Line]:
+        return trace.of_context(trace.read(stack.logs), context_id)
 
-    return await until(complete, what=f"the trace of {context_id}")
+    with suppress(AssertionError):  # the one below says which step is missing
+        await until(lambda: not trace.missing(steps()), what=f"the trace of {context_id}")
+    assert [str(step) for step in trace.missing(steps())] == []
+    return steps()
 
 
 async def test_an_order_is_confirmed_and_every_step_carries_its_context(stack: Stack) -> None:

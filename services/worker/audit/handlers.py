@@ -1,7 +1,8 @@
-"""Every event of the other modules → a record in the audit log."""
+"""Every event there is → a record in the audit log."""
 
 from libs.contracts.api import OrderConfirmed, OrderPlaced
 from libs.contracts.auth import UserCreated, UserDeleted, UserUpdated
+from libs.contracts.worker import OrderAssessed
 from libs.events.event import Event
 from libs.events.handling import AnyHandler, Handler, received
 from services.worker.audit.service import Audit
@@ -11,6 +12,7 @@ EVENTS: tuple[type[Event], ...] = (
     UserUpdated,
     UserDeleted,
     OrderPlaced,
+    OrderAssessed,
     OrderConfirmed,
 )
 

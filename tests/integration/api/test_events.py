@@ -138,9 +138,10 @@ async def _health(system: System) -> dict[str, Any]:
 async def test_the_process_is_healthy(working: System) -> None:
     dependencies = await _eventually(lambda: _health(working), what="all dependencies")
     assert {name: d["critical"] for name, d in dependencies.items()} == {
-        "postgres": True,
+        "api.database": True,
         "mongo": True,
         "redis": False,
-        "broker": False,
+        "api.relay": False,
+        "api.consumer": False,
     }
     assert (await working.http.get("/health/ready")).status_code == 200

@@ -4,6 +4,7 @@ import logging
 from collections import UserDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NoReturn
 
 import httpx
 import pytest
@@ -52,35 +53,34 @@ class Text(str):
     __slots__ = ()
 
 
-def _raise(text: str) -> None:
+def fail(error: Exception) -> NoReturn:
+    raise error
+
+
+def _raise(error: Exception) -> None:
     try:
-        try:
-            raise LookupError(text)
-        except LookupError as error:
-            raise ValueError(f"because of {text}") from error
-    except ValueError:
+        fail(error)
+    except Exception:
         log.exception("some.event")
 
 
-def _group(text: str) -> None:
-    try:
-        raise ExceptionGroup("several", [ValueError(text)])
-    except ExceptionGroup:
-        log.exception("some.event")
+def _chain(text: str) -> None:
+    with pytest.raises(LookupError) as cause:
+        fail(LookupError(text))
+    error = ValueError(f"because of {text}")
+    error.__cause__ = cause.value
+    _raise(error)
 
 
-def _notes(text: str) -> None:
-    try:
-        error = ValueError("x")
-        error.add_note(text)
-        raise error
-    except ValueError:
-        log.exception("some.event")
+def _noted(text: str) -> None:
+    error = ValueError("x")
+    error.add_note(text)
+    _raise(error)
 
 
 def _foreign_exception(text: str) -> None:
     try:
-        raise OSError(text)
+        fail(OSError(text))
     except OSError:
         logging.getLogger("aiokafka").exception("failed")
 
@@ -95,9 +95,9 @@ PLACES: dict[str, Callable[[str], None]] = {
     "an error": lambda text: log.info("some.event", error=ValueError(text)),
     "errors": lambda text: log.info("some.event", errors=[ValueError(text)]),
     "a mapping": lambda text: log.info("some.event", a=UserDict({"b": text})),
-    "an exception": _raise,
-    "a group of exceptions": _group,
-    "an exception's note": _notes,
+    "an exception": _chain,
+    "a group of exceptions": lambda text: _raise(ExceptionGroup("several", [ValueError(text)])),
+    "an exception's note": _noted,
     "a foreign message": lambda text: logging.getLogger("other").info(text),
     "a foreign argument": lambda text: logging.getLogger("other").info("about %s", text),
     "a foreign exception": _foreign_exception,
