@@ -19,7 +19,7 @@ demo: .venv/ready ## place one order and show its way (DATA=)
 	@$(BIN)/throughline demo --data $(DATA)
 
 test: .venv/ready ## run all tests
-	$(BIN)/pytest -n 4 --dist worksteal $(ARGS)
+	$(BIN)/pytest -n 4 --dist loadgroup $(ARGS)
 
 check: .venv/ready ## format, lint, types, import rules, docs
 	$(BIN)/python -m tests.check
@@ -39,5 +39,5 @@ clean: ## remove the environments and what tests left behind (not .data)
 .venv/ready: pyproject.toml uv.lock
 	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed: none is on the PATH (or say PYTHON=)" >&2; exit 1; }
 	@echo "  · setting up .venv with $(PYTHON) (once; about a minute)"
-	@$(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV) && $(BIN)/python -m uv sync --frozen --quiet
+	@$(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV) && $(BIN)/python -m uv sync --frozen
 	@touch $@

@@ -43,9 +43,16 @@ class Group(BaseModel):
 
 
 class ModuleSettings(BaseModel):
-    """What one module is given: each field is a `Group`."""
+    """What one module is given: each field is a `Group`.
+
+    Attributes:
+        uses: the modules whose contracts it calls synchronously, and whose addresses it needs
+            therefore.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    uses: ClassVar[tuple[str, ...]] = ()
 
 
 class ServerSettings(Group):
@@ -86,8 +93,6 @@ class ModuleLike(Protocol):
     def name(self) -> str: ...
     @property
     def settings(self) -> type[ModuleSettings]: ...
-    @property
-    def uses(self) -> tuple[str, ...]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +241,7 @@ def _explain(mistake: Mapping[str, Any], info: FieldInfo) -> str:
 
 
 def _used(modules: Iterable[ModuleLike]) -> list[str]:
-    return sorted({name for module in modules for name in module.uses})
+    return sorted({name for module in modules for name in module.settings.uses})
 
 
 def _read_peers(
@@ -249,7 +254,7 @@ def _read_peers(
         value = given.get(address)
         if value is None:
             if name not in here:
-                callers = ", ".join(m.name for m in hosted if name in m.uses)
+                callers = ", ".join(m.name for m in hosted if name in m.settings.uses)
                 message = f"is required: {callers} calls {name}, which this process does not host"
                 problems.append(Problem(address, message))
         elif not value.startswith(("http://", "https://")):

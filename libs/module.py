@@ -7,13 +7,15 @@ modules run in its process.
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
-
-from fastapi import APIRouter
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from libs.config import ModuleSettings, ServerSettings
 from libs.events.event import Event
-from libs.http.client import HttpClient
+
+if TYPE_CHECKING:  # names of types only: a declaration costs neither framework nor driver
+    from fastapi import APIRouter
+
+    from libs.http.client import HttpClient
 
 
 class Resource(Protocol):
@@ -64,7 +66,7 @@ class Host(Protocol):
     def share(self, kind: type[R]) -> R:
         """The one instance of `kind` in this process, made on first use."""
 
-    def peer(self, name: str) -> HttpClient:
+    def peer(self, name: str) -> "HttpClient":
         """A client for the module `name`, over the network or within this process.
 
         Args:
@@ -85,7 +87,7 @@ class Wired:
         seed: puts the module's demo data in place; safe to repeat.
     """
 
-    routers: Sequence[APIRouter] = ()
+    routers: "Sequence[APIRouter]" = ()
     tasks: Sequence[Task] = ()
     checks: Sequence[Check] = ()
     prepare: Callable[[], Awaitable[None]] | None = None
@@ -106,7 +108,6 @@ class Module:
         documents: the MongoDB collections that it owns.
         publishes: the events it may add to its outbox.
         consumes: the events it has handlers for.
-        uses: the modules whose contracts it calls synchronously.
     """
 
     name: str
@@ -118,7 +119,11 @@ class Module:
     documents: tuple[str, ...] = ()
     publishes: tuple[type[Event], ...] = ()
     consumes: tuple[type[Event], ...] = ()
-    uses: tuple[str, ...] = ()
+
+    @property
+    def uses(self) -> tuple[str, ...]:
+        """The modules whose contracts it calls synchronously."""
+        return self.settings.uses
 
 
 @dataclass(frozen=True)

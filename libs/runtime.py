@@ -23,16 +23,16 @@ import uvicorn
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from libs.auth.verifier import TokenSettings, TokenVerifier
-from libs.config import ProcessSettings, ServerSettings, Settings
+from libs.auth.verifier import TokenVerifier
+from libs.config import ServerSettings, Settings
 from libs.context import RequestContext, current, new_context_id, use
 from libs.contracts.auth import AuthClient
 from libs.http.client import HttpClient
 from libs.http.in_process import InProcessTransport
-from libs.http.settings import HttpClientSettings
 from libs.logging import get_logger
 from libs.module import R, Registry, Resource, Task, Wired
 from libs.observability.metrics import build_info
+from libs.settings import HostSettings
 from libs.web.app import create_app, in_layer
 from libs.web.health import Health, Meta
 
@@ -41,13 +41,6 @@ log = get_logger()
 RESTART_PAUSE_S = 1.0
 KEEP_ALIVE_S = 75
 BACKLOG = 2048
-
-
-class HostSettings(ProcessSettings):
-    """What every process is given."""
-
-    tokens: TokenSettings
-    http: HttpClientSettings
 
 
 class AddressInUse(Exception):
@@ -74,7 +67,9 @@ class Runtime:
         self._wired: dict[str, Wired] = {
             module.name: module.build(self, settings.modules[module.name]) for module in registry
         }
-        checks = {c.name: c for wired in self._wired.values() for c in wired.checks}
+        every = [check for wired in self._wired.values() for check in wired.checks]
+        # one answer for a dependency of several modules: critical if it is so for any of them
+        checks = {check.name: check for check in sorted(every, key=lambda check: check.critical)}
         self.health = Health(list(checks.values()))
 
     @property

@@ -26,7 +26,7 @@ def violations(lines: Iterable[bytes]) -> list[str]:
 class _Field:
     """What holds for a field's value. Valid texts are remembered: most occur again."""
 
-    def __init__(self, name: str, schema: object) -> None:
+    def __init__(self, name: str, schema: Mapping[str, Any]) -> None:
         self._name = name
         self._validator = Draft202012Validator(schema)
         self._valid: set[str] = set()

@@ -11,25 +11,30 @@ T = TypeVar("T")
 PATIENCE_S = 60.0
 """Generous: machines may be shared, and a time-out is only reached when something is broken."""
 
+_LONGEST_PAUSE_S = 0.05
+
 
 @overload
 async def until(
-    condition: Callable[[], Awaitable[T | None]], *, what: str, timeout: float = ...
+    condition: Callable[[], Awaitable[T | None]], what: str = ..., *, timeout: float = ...
 ) -> T: ...
 @overload
-async def until(condition: Callable[[], T | None], *, what: str, timeout: float = ...) -> T: ...
+async def until(
+    condition: Callable[[], T | None], what: str = ..., *, timeout: float = ...
+) -> T: ...
 async def until(
     condition: Callable[[], Any],
+    what: str = "a condition",
     *,
-    what: str,
     timeout: float = PATIENCE_S,
 ) -> Any:
-    """The first truthy value of `condition`.
+    """The first truthy value of `condition`, which is asked often at first and then less often.
 
     Raises:
         AssertionError: there is none within `timeout` seconds.
     """
     deadline = time.monotonic() + timeout
+    pause = 0.001
     while True:
         value = condition()
         if inspect.isawaitable(value):
@@ -38,4 +43,5 @@ async def until(
             return value
         if time.monotonic() > deadline:
             raise AssertionError(f"waited {timeout:.0f} s for {what}")
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(pause)
+        pause = min(pause * 1.5, _LONGEST_PAUSE_S)

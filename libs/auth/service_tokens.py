@@ -4,21 +4,8 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
-from pydantic import Field, SecretStr
-
-from libs.config import Group
-
 Grant = Callable[[], Awaitable[tuple[str, int]]]
 """Asks the issuer for a token; gives it with its lifetime in seconds."""
-
-
-class ServiceAccount(Group):
-    """What a module shows to get a token of its own."""
-
-    prefix = "CLIENT"
-    per_module = True
-
-    secret: SecretStr = Field(description="the secret of the module's service account")
 
 
 class ServiceTokens:

@@ -9,25 +9,15 @@ from typing import Any
 
 import jwt
 from jwt import PyJWK
-from pydantic import Field
 
 from libs.auth.principal import Principal
-from libs.config import Group
+from libs.auth.settings import TokenSettings
 from libs.errors import Unauthenticated
 
 ALGORITHM = "ES256"
 TOKEN_TYPE = "at+jwt"  # noqa: S105 (a media type, RFC 9068 section 2.1)
 LEEWAY_S = 5
 MAX_TOKEN_BYTES = 4096
-
-
-class TokenSettings(Group):
-    """What issuer and verifiers of access tokens agree on."""
-
-    prefix = "TOKEN"
-
-    issuer: str = Field("throughline", description="`iss` of access tokens")
-    audience: str = Field("throughline", description="`aud` of access tokens")
 
 
 FetchKeys = Callable[[], Awaitable[Mapping[str, Any]]]

@@ -5,7 +5,8 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol
 from uuid import UUID
 
-from libs.db import Database, unit_of_work
+from libs.db.database import Database
+from libs.db.unit_of_work import unit_of_work
 
 _HANDLED = "/* inbox.handled */ SELECT 1 FROM inbox WHERE consumer = $1 AND event_id = $2"
 

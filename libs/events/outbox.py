@@ -13,10 +13,10 @@ from uuid import UUID
 import asyncpg
 
 from libs.context import current
-from libs.db import Database, current_unit_of_work
-from libs.db.database import server_settings
+from libs.db.database import Database, server_settings
 from libs.db.errors import DRIVER_ERRORS, translate
 from libs.db.query_log import QueryLog
+from libs.db.unit_of_work import current_unit_of_work
 from libs.events.envelope import Envelope
 from libs.events.event import Event
 from libs.ids import uuid7

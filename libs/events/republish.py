@@ -3,7 +3,8 @@
 from datetime import UTC, datetime
 from typing import Final
 
-from libs.db import Database, unit_of_work
+from libs.db.database import Database
+from libs.db.unit_of_work import unit_of_work
 from libs.logging import get_logger
 
 log = get_logger()

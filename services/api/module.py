@@ -7,8 +7,9 @@ from libs.cache.redis import RedisConnection
 from libs.contracts.api import OrderConfirmed, OrderPlaced
 from libs.contracts.auth import UserCreated, UserDeleted, UserUpdated
 from libs.contracts.worker import OrderAssessed
-from libs.db import Database, Databases, unit_of_work
+from libs.db.database import Database, Databases
 from libs.db.idempotency import IdempotencyKeys
+from libs.db.unit_of_work import unit_of_work
 from libs.documents.documents import Documents
 from libs.events.consumer import Consumer
 from libs.events.inbox import DatabaseInbox
@@ -100,5 +101,4 @@ MODULE = Module(
     documents=(COLLECTION,),
     publishes=(OrderPlaced, OrderConfirmed),
     consumes=(UserCreated, UserUpdated, UserDeleted, OrderAssessed),
-    uses=("auth",),
 )

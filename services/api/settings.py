@@ -6,7 +6,7 @@ from pydantic import Field
 
 from libs.cache.settings import CacheSettings
 from libs.config import Group, ModuleSettings
-from libs.db import DatabaseSettings
+from libs.db.settings import DatabaseSettings
 from libs.documents.settings import DocumentsSettings
 from libs.events.settings import ConsumerSettings, EventSettings, RelaySettings
 
@@ -26,6 +26,8 @@ class CatalogSettings(Group):
 class ApiSettings(ModuleSettings):
     """The module's settings."""
 
+    uses: ClassVar[tuple[str, ...]] = ("auth",)
+
     database: DatabaseSettings
     documents: DocumentsSettings
     cache: CacheSettings
@@ -33,3 +35,6 @@ class ApiSettings(ModuleSettings):
     relay: RelaySettings
     consumer: ConsumerSettings
     catalog: CatalogSettings
+
+
+SETTINGS = ApiSettings

@@ -6,7 +6,8 @@ from typing import Any
 
 from libs.config import variable
 from libs.contracts.auth import UserCreated, UserDeleted, UserUpdated
-from libs.db import Databases, unit_of_work
+from libs.db.database import Databases
+from libs.db.unit_of_work import unit_of_work
 from libs.events.kafka import KafkaBus
 from libs.events.outbox import Outbox, OutboxQueue
 from libs.events.relay import Relay

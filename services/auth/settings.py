@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field, Json
 
-from libs.auth.verifier import TokenSettings
+from libs.auth.settings import TokenSettings
 from libs.config import Group, ModuleSettings
 from libs.db.settings import DatabaseSettings
 from libs.events.settings import EventSettings, RelaySettings
@@ -72,3 +72,6 @@ class AuthSettings(ModuleSettings):
     passwords: PasswordSettings
     service: ServiceClients
     users: UserSettings
+
+
+SETTINGS = AuthSettings

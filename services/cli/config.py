@@ -1,16 +1,17 @@
 """`throughline config`: look at the settings without starting anything."""
 
 import os
+from collections.abc import Iterable
 from typing import get_args
 
 import click
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from libs.config import variables
-from libs.module import Registry
-from libs.runtime import HostSettings
-from services.cli import process
+from libs.config import ModuleLike, variables
+from libs.settings import HostSettings
+from services import registry
+from services.cli import settings
 
 
 @click.group()
@@ -26,9 +27,9 @@ def check(modules: tuple[str, ...]) -> None:
     Every problem is listed at once, with the variable's name and what is allowed. Exit status 78
     if there is any. Values of secrets are never shown.
     """
-    registry = process.chosen(modules)
-    process.settings(registry)
-    click.echo(f"The configuration is valid for: {', '.join(registry.names)}")
+    names = settings.chosen(modules)
+    settings.settings(names)
+    click.echo(f"The configuration is valid for: {', '.join(names)}")
 
 
 @config.command("list")
@@ -36,20 +37,20 @@ def check(modules: tuple[str, ...]) -> None:
 @click.option("--markdown", is_flag=True, help="As a table for the docs, without marks.")
 def list_(modules: tuple[str, ...], markdown: bool) -> None:
     """List every variable that a process with MODULEs (default: all) reads."""
-    registry = process.chosen(modules)
+    chosen = registry.configured(settings.chosen(modules))
     if markdown:
-        click.echo(table(registry))
+        click.echo(table(chosen))
         return
-    for name, info in variables(HostSettings, registry).items():
+    for name, info in variables(HostSettings, chosen).items():
         mark = "*" if os.environ.get(name) else " "
         click.echo(f"{mark} {name:<48} {_kind(info)}, {_default(info)}: {info.description or ''}")
     click.echo("\n* is set in this environment")
 
 
-def table(registry: Registry) -> str:
+def table(modules: Iterable[ModuleLike]) -> str:
     """Every variable, as a Markdown table."""
     rows = ["| variable | kind | default | meaning |", "|---|---|---|---|"]
-    for name, info in variables(HostSettings, registry).items():
+    for name, info in variables(HostSettings, modules).items():
         default = _default(info).removeprefix("default ")
         rows.append(f"| `{name}` | {_kind(info)} | {default} | {info.description or ''} |")
     return "\n".join(rows).replace("|str", "/str")

@@ -7,7 +7,7 @@ from libs.config import Settings
 from libs.db.migrate import Migrations
 from libs.db.settings import DatabaseSettings
 from libs.module import Registry
-from libs.runtime import HostSettings
+from libs.settings import HostSettings
 
 SERVICES = Path(__file__).parent.parent
 

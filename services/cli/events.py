@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 import click
 
 from libs.config import Settings
-from libs.db import Databases
+from libs.db.database import Databases
 from libs.events.republish import republish as mark
 from libs.module import Registry
-from libs.runtime import HostSettings
+from libs.settings import HostSettings
 from services.cli import process
 from services.cli.databases import databases
 

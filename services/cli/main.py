@@ -4,12 +4,12 @@ A command is loaded when it is called: `throughline serve integrations` runs whe
 driver is installed.
 """
 
-import importlib
 from collections.abc import Mapping
 
 import click
 
 from libs.version import VERSION
+from services.cli.lazy import load
 
 
 class LazyGroup(click.Group):
@@ -30,8 +30,7 @@ class LazyGroup(click.Group):
         source = self._sources.get(cmd_name)
         if source is None:
             return None
-        module, _, attribute = source.partition(":")
-        command = getattr(importlib.import_module(module), attribute)
+        command = load(source)
         assert isinstance(command, click.Command)  # noqa: S101
         return command
 

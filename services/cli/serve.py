@@ -2,8 +2,8 @@
 
 import click
 
-from libs.runtime import AddressInUse
-from services.cli import process
+from services.cli import settings
+from services.cli.lazy import load
 
 
 @click.command()
@@ -15,8 +15,6 @@ def serve(modules: tuple[str, ...]) -> None:
     them). Logs are JSON, a line each, on standard output. SIGTERM and Ctrl-C stop in order:
     requests in flight finish, consumers commit.
     """
-    runtime = process.runtime(process.chosen(modules))
-    try:
-        process.run(runtime.serve())
-    except AddressInUse as error:
-        raise click.ClickException(str(error)) from error
+    names = settings.chosen(modules)
+    settings.settings(names)  # told at once, before seconds go into loading frameworks and drivers
+    load("services.cli.host:host")(names)

@@ -26,7 +26,7 @@ from libs.embedded import EmbeddedError, EmbeddedProfile, Secrets
 from libs.embedded.process import Child
 from libs.embedded.server import free_port
 from services import registry
-from services.cli import process
+from services.cli import process, settings
 from services.cli.events import republished
 from services.cli.migrate import migrated
 from services.cli.seed import seeded
@@ -149,6 +149,8 @@ class Stack:
             EmbeddedError: something does not start. Nothing is left running then.
             ConfigProblem: the environment has settings that are not usable.
         """
+        names = self._modules.names
+        settings.settings(names, {**settings.made_up(names), **self._environ})
         try:
             progress("starting PostgreSQL, Valkey, SecantusDB and Tansu")
             environ = {**self._environ, **await self._profile.start(progress)}

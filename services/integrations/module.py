@@ -60,5 +60,4 @@ MODULE = Module(
     settings=IntegrationsSettings,
     build=build,
     routes=(exchange_rate_routes.PATH, holiday_routes.PATH),
-    uses=("auth",),  # whose keys the callers' tokens are checked with
 )

@@ -48,7 +48,12 @@ class ThirdPartySettings(Group):
 class IntegrationsSettings(ModuleSettings):
     """All of it."""
 
+    uses: ClassVar[tuple[str, ...]] = ("auth",)
+
     cache: CacheSettings
     third_party: ThirdPartySettings
     exchange_rates: ExchangeRatesSettings
     holidays: HolidaysSettings
+
+
+SETTINGS = IntegrationsSettings

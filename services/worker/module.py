@@ -2,11 +2,12 @@
 
 from typing import Final
 
-from libs.auth.service_tokens import Grant, ServiceAccount, ServiceTokens
+from libs.auth.service_tokens import Grant, ServiceTokens
+from libs.auth.settings import ServiceAccount
 from libs.contracts.auth import AuthClient
 from libs.contracts.integrations import IntegrationsClient
 from libs.contracts.worker import OrderAssessed
-from libs.db import Database, Databases
+from libs.db.database import Database, Databases
 from libs.events.bus import Bus
 from libs.events.consumer import Consumer
 from libs.events.handling import AnyHandler
@@ -89,5 +90,4 @@ MODULE = Module(
     models=MODELS,
     publishes=(OrderAssessed,),
     consumes=audit_handlers.EVENTS,
-    uses=("auth", "integrations"),
 )

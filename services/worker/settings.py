@@ -4,9 +4,9 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from libs.auth.service_tokens import ServiceAccount
+from libs.auth.settings import ServiceAccount
 from libs.config import Group, ModuleSettings
-from libs.db import DatabaseSettings
+from libs.db.settings import DatabaseSettings
 from libs.events.settings import ConsumerSettings, EventSettings, RelaySettings
 from libs.schema import Currency
 
@@ -25,9 +25,14 @@ class AssessmentSettings(Group):
 class WorkerSettings(ModuleSettings):
     """All of it."""
 
+    uses: ClassVar[tuple[str, ...]] = ("auth", "integrations")
+
     database: DatabaseSettings
     events: EventSettings
     relay: RelaySettings
     consumer: ConsumerSettings
     account: ServiceAccount
     assessment: AssessmentSettings
+
+
+SETTINGS = WorkerSettings

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from contextlib import suppress
+from functools import partial
 
 import httpx
 import orjson
@@ -95,6 +96,12 @@ async def test_errors_are_problems_with_the_context_of_the_request(stack: Stack)
         assert answer.json()["status"] == answer.status_code
 
 
+async def _is_up(client: httpx.AsyncClient, url: str) -> bool:
+    """Whether everything answers, what is informational too: consumers join their group late."""
+    health = (await client.get(f"{url}/health")).json()
+    return bool(health["status"] == "up")
+
+
 async def test_every_process_says_what_it_is(stack: Stack) -> None:
     async with httpx.AsyncClient(timeout=30) as client:
         for module, url in stack.urls.items():
@@ -102,6 +109,6 @@ async def test_every_process_says_what_it_is(stack: Stack) -> None:
             assert module in meta["modules"]
             ready = await client.get(f"{url}/health/ready")
             assert ready.status_code == 200
-            assert (await client.get(f"{url}/health")).json()["status"] == "up"
+            await until(partial(_is_up, client, url), what=f"{module} to be up")
             assert "http_requests_total" in (await client.get(f"{url}/metrics")).text
             assert (await client.get(f"{url}/docs")).status_code == 200

@@ -2,7 +2,7 @@
 
 from tortoise import fields
 
-from libs.db import Record
+from libs.db.models import Record
 
 
 class Customer(Record):

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from libs.context import current
-from libs.db import Database
+from libs.db.database import Database
 
 _UPSERT = """/* customers.upsert */
 INSERT INTO customers AS c (id, name, country, revision, created_at, updated_at,

@@ -9,7 +9,7 @@ from enum import StrEnum
 from tortoise import fields
 from tortoise.models import Model
 
-from libs.db import Record
+from libs.db.models import Record
 from libs.ids import uuid7
 from services.api.customers.models import Customer
 

@@ -10,7 +10,7 @@ from uuid import UUID
 import orjson
 
 from libs.context import current
-from libs.db import Database
+from libs.db.database import Database
 from libs.ids import uuid7
 from services.api.orders.errors import NoCustomer
 from services.api.orders.models import Status

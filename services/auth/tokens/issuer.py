@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 import jwt
 
-from libs.auth.verifier import ALGORITHM, TOKEN_TYPE, TokenSettings
+from libs.auth.settings import TokenSettings
+from libs.auth.verifier import ALGORITHM, TOKEN_TYPE
 from libs.ids import uuid7
 from services.auth.tokens.keys import SigningKeys
 

@@ -3,7 +3,7 @@
 from tortoise import fields
 from tortoise.contrib.postgres.fields import ArrayField
 
-from libs.db import Record
+from libs.db.models import Record
 
 ADMIN = "admin"
 CUSTOMER = "customer"

@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi_users.db import BaseUserDatabase
 from tortoise.exceptions import IntegrityError
 
-from libs.db import constraint
+from libs.db.errors import constraint
 from libs.errors import PreconditionFailed
 from services.auth.users.errors import EmailTaken
 from services.auth.users.models import User

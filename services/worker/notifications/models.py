@@ -4,7 +4,7 @@ from enum import StrEnum
 
 from tortoise import fields
 
-from libs.db import Record
+from libs.db.models import Record
 
 
 class Kind(StrEnum):

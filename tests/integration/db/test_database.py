@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from tortoise.exceptions import ConfigurationError, IntegrityError, OperationalError
 
-from libs.db import Database, Databases, constraint
+from libs.db.database import Database, Databases
+from libs.db.errors import constraint
 from libs.db.migrate import migrate
 from libs.errors import Conflict, Unavailable
 from libs.ids import uuid7

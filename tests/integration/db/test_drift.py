@@ -1,6 +1,6 @@
 import pytest
 
-from libs.db import Database
+from libs.db.database import Database
 from libs.db.drift import drift
 
 

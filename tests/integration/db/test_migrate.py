@@ -6,8 +6,9 @@ from typing import Any
 import asyncpg
 import pytest
 
-from libs.db import Databases, unit_of_work
+from libs.db.database import Databases
 from libs.db.migrate import migrate, pending, sql
+from libs.db.unit_of_work import unit_of_work
 from libs.errors import Unavailable
 from tests.integration.db.conftest import MIGRATIONS, MODELS, Place
 from tests.integration.db.models import Customer

@@ -3,7 +3,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from libs.context import RequestContext, use
-from libs.db import Database, unit_of_work
+from libs.db.database import Database
+from libs.db.unit_of_work import unit_of_work
 from libs.errors import PreconditionFailed
 from tests.integration.db.models import Customer
 

@@ -6,7 +6,8 @@ from prometheus_client import REGISTRY
 from tortoise.exceptions import IntegrityError
 
 from libs.context import RequestContext, use
-from libs.db import Database, unit_of_work
+from libs.db.database import Database
+from libs.db.unit_of_work import unit_of_work
 from libs.errors import NotFound, Unavailable
 from libs.ids import uuid7
 from tests.integration.db.conftest import Place

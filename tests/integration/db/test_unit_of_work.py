@@ -7,8 +7,8 @@ from tortoise.exceptions import IntegrityError
 from tortoise.transactions import in_transaction
 
 from libs.context import transaction_open
-from libs.db import (
-    Database,
+from libs.db.database import Database
+from libs.db.unit_of_work import (
     current_unit_of_work,
     forbid_unit_of_work,
     in_unit_of_work,

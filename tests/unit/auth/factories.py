@@ -10,7 +10,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from libs.auth.verifier import TokenSettings
+from libs.auth.settings import TokenSettings
 from libs.events.event import Event
 from services.auth.settings import PasswordSettings, ServiceClients
 from services.auth.tokens.issuer import TokenIssuer

@@ -14,7 +14,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from libs.auth.verifier import TokenSettings, TokenVerifier
+from libs.auth.settings import TokenSettings
+from libs.auth.verifier import TokenVerifier
 from libs.errors import Unauthenticated
 from services.auth.tokens.issuer import TokenIssuer
 from services.auth.tokens.keys import SigningKey, SigningKeys

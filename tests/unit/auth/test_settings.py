@@ -1,7 +1,7 @@
 import pytest
 
 from libs.config import ConfigError, load, variables
-from libs.runtime import HostSettings
+from libs.settings import HostSettings
 from services.auth.module import MODULE
 from services.auth.settings import AuthSettings
 

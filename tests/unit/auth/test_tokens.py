@@ -6,7 +6,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from libs.auth.principal import Principal
-from libs.auth.verifier import TokenSettings, TokenVerifier
+from libs.auth.settings import TokenSettings
+from libs.auth.verifier import TokenVerifier
 from libs.context import RequestContext, current, use
 from services.auth.tokens.errors import InvalidClient, InvalidCredentials, UnsupportedGrantType
 from services.auth.tokens.keys import SigningKeys

@@ -43,11 +43,14 @@ class ShopSettings(ModuleSettings):
     store: StoreGroup
 
 
+class CallingSettings(ShopSettings):
+    uses: ClassVar[tuple[str, ...]] = ("auth",)
+
+
 @dataclass(frozen=True)
 class Declaration:
     name: str
     settings: type[ModuleSettings] = ShopSettings
-    uses: tuple[str, ...] = ()
 
 
 SHOP = Declaration("shop")
@@ -148,7 +151,7 @@ def test_the_message_names_each_problem_on_a_line_of_its_own() -> None:
 )
 def test_no_value_is_shown(name: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        _load({name: SECRET}, modules=(Declaration("shop", uses=("auth",)),))
+        _load({name: SECRET}, modules=(Declaration("shop", CallingSettings),))
     assert name in str(caught.value)
     assert SECRET not in repr(caught.value) + str(caught.value)
 
@@ -219,7 +222,7 @@ def test_a_beginning_that_is_ours_as_well_excuses_nothing() -> None:
 class TestPeers:
     """Where a module is that is called."""
 
-    caller = Declaration("shop", uses=("auth",))
+    caller = Declaration("shop", CallingSettings)
 
     def test_one_that_is_hosted_needs_no_address(self) -> None:
         assert _load(modules=(self.caller, Declaration("auth", ModuleSettings))).peers == {}

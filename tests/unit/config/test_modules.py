@@ -3,7 +3,7 @@
 import pytest
 
 from libs.config import variables
-from libs.runtime import HostSettings
+from libs.settings import HostSettings
 from services import registry
 
 

@@ -2,7 +2,7 @@ import pytest
 from pydantic import ValidationError
 
 from libs.config import variable
-from libs.db import DatabaseSettings
+from libs.db.settings import DatabaseSettings
 
 
 def settings(url: str = "postgresql://api:hunter2@db:5432/shop", **more: int) -> DatabaseSettings:

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -13,26 +12,13 @@ from libs.events.envelope import Envelope
 from libs.events.event import Event
 from libs.events.handling import AnyHandler, Handler
 from libs.events.memory import MemoryBus, MemoryInbox
-from libs.events.relay import Relay
 from libs.events.settings import ConsumerSettings, RelaySettings
-from libs.ids import uuid7
-
-PATIENCE_S = 20.0
+from tests.events import Noted, envelope_of
 
 CONSUMER = ConsumerSettings(
     attempts=3, retry_base_s=0.001, retry_max_s=0.002, handler_timeout_s=0.5, grace_s=0.1
 )
 RELAY = RelaySettings(batch=2, poll_s=0.01, backoff_base_s=0.001, backoff_max_s=0.002)
-
-
-class Noted(Event):
-    topic: ClassVar[str] = "notes"
-
-    note_id: str
-    text: str = ""
-
-    def key(self) -> str:
-        return self.note_id
 
 
 class Forgotten(Event):
@@ -44,31 +30,8 @@ class Forgotten(Event):
         return self.note_id
 
 
-def envelope_of(event: Event, **changes: Any) -> Envelope:
-    fields: dict[str, Any] = {
-        "id": uuid7(),
-        "type": event.type,
-        "source": "/throughline/sender",
-        "time": datetime.now(UTC),
-        "subject": event.key(),
-        "version": event.version,
-        "topic": event.topic,
-        "context_id": "ctx-of-a-test",
-        "causation_id": None,
-        "actor": "user-1",
-        "data": event.to_json(),
-    }
-    return Envelope(**fields | changes)
-
-
 def message_of(event: Event, **changes: Any) -> Message:
     return envelope_of(event, **changes).to_message()
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE_S):
-        while not condition():  # noqa: ASYNC110  # no event tells of it
-            await asyncio.sleep(0.001)
 
 
 async def bus_with_topics(partitions: int = 3) -> MemoryBus:
@@ -96,17 +59,6 @@ def consumer_of(
         handlers=handlers,
         settings=CONSUMER,
     )
-
-
-@asynccontextmanager
-async def running(task: Relay | Consumer) -> AsyncIterator[asyncio.Task[None]]:
-    running = asyncio.create_task(task.run())
-    try:
-        yield running
-    finally:
-        if not running.done():
-            await task.stop()
-        await asyncio.gather(running, return_exceptions=True)
 
 
 class FakeQueue:

@@ -7,15 +7,9 @@ from structlog.testing import capture_logs
 
 from libs.errors import Unavailable
 from libs.events.memory import MemoryInbox
-from tests.unit.events.factory import (
-    Noted,
-    bus_with_topics,
-    consumer_of,
-    handler_of,
-    message_of,
-    running,
-    until,
-)
+from tests.events import Noted, running
+from tests.unit.events.factory import bus_with_topics, consumer_of, handler_of, message_of
+from tests.waiting import until
 
 
 class Recorder:

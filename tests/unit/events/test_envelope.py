@@ -5,7 +5,7 @@ import pytest
 
 from libs.events.bus import Headers, Partition, Position, Record
 from libs.events.envelope import Envelope, MalformedEvent
-from tests.unit.events.factory import Noted, envelope_of
+from tests.events import Noted, envelope_of
 
 
 def record_of(envelope: Envelope, **changed: bytes | None) -> Record:

@@ -5,7 +5,7 @@ import pytest
 from pydantic import ValidationError
 
 from libs.events.event import Event
-from tests.unit.events.factory import Noted
+from tests.events import Noted
 
 
 def test_the_type_is_the_name_of_the_class_unless_set() -> None:

@@ -12,15 +12,9 @@ from libs.events.bus import Headers, Record
 from libs.events.dead_letter import topic_of
 from libs.events.handling import AnyHandler, Dispatcher, Handler, received
 from libs.events.memory import MemoryBus, MemoryInbox
-from tests.unit.events.factory import (
-    CONSUMER,
-    Forgotten,
-    Noted,
-    bus_with_topics,
-    envelope_of,
-    handler_of,
-    until,
-)
+from tests.events import Noted, envelope_of
+from tests.unit.events.factory import CONSUMER, Forgotten, bus_with_topics, handler_of
+from tests.waiting import until
 
 NEVER = asyncio.Event()
 

@@ -3,7 +3,8 @@ import pytest
 from libs.errors import Unavailable
 from libs.events.bus import Partition, Record, Subscription
 from libs.events.memory import MemoryBus
-from tests.unit.events.factory import Noted, bus_with_topics, message_of
+from tests.events import Noted
+from tests.unit.events.factory import bus_with_topics, message_of
 
 
 async def ignore(_: frozenset[Partition]) -> None:

@@ -9,7 +9,9 @@ from libs.errors import Unavailable
 from libs.events.envelope import Envelope
 from libs.events.memory import MemoryBus
 from libs.events.relay import LAG, Relay
-from tests.unit.events.factory import RELAY, FakeQueue, Noted, running, until
+from tests.events import Noted, running
+from tests.unit.events.factory import RELAY, FakeQueue
+from tests.waiting import until
 
 
 def ids(bus: MemoryBus) -> list[str]:

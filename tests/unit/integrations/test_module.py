@@ -5,7 +5,8 @@ import sys
 
 from libs.config import load, variables
 from libs.module import Registry
-from libs.runtime import HostSettings, Runtime
+from libs.runtime import Runtime
+from libs.settings import HostSettings
 from libs.web.app import api_routes
 from services.integrations.module import MODULE
 

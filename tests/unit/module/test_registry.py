@@ -70,7 +70,7 @@ def test_what_is_published_has_one_publisher_and_what_is_consumed_has_one_too() 
 
 
 def test_variables_of_others_are_known_by_their_beginning() -> None:
-    elsewhere = registry.elsewhere(registry.load(["integrations"]))
+    elsewhere = registry.elsewhere(["integrations"])
     assert "THROUGHLINE_API_" in elsewhere
     assert "THROUGHLINE_KAFKA_" in elsewhere
     assert "THROUGHLINE_DATABASE_ADMIN_" in elsewhere

@@ -7,7 +7,8 @@ from typing import Any
 import httpx
 from fastapi import APIRouter, FastAPI
 
-from libs.auth.verifier import TokenSettings, TokenVerifier
+from libs.auth.settings import TokenSettings
+from libs.auth.verifier import TokenVerifier
 from libs.config import ModuleSettings, ServerSettings
 from libs.module import Check, Host, Module, Registry, Wired
 from libs.web.app import create_app, in_layer
@@ -66,6 +67,6 @@ async def client(
     """A client of the application as it is served; `changes` are of its settings."""
     app = application(routers, state=state, verifier=verifier)
     served = in_layer(app, registry("/v1/things"), settings(**changes))
-    transport = httpx.ASGITransport(served)  # type: ignore[arg-type] (starlette's, more exactly)
+    transport = httpx.ASGITransport(served)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
         yield http

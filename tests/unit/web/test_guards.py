@@ -9,7 +9,8 @@ from starlette.routing import Route
 from libs.auth.guards import anyone, require
 from libs.auth.permissions import ROLES, Permission, permissions_of
 from libs.auth.principal import Principal
-from libs.auth.verifier import TokenSettings, TokenVerifier
+from libs.auth.settings import TokenSettings
+from libs.auth.verifier import TokenVerifier
 from libs.web.app import UnguardedRoute
 from tests.unit.conftest import Logged
 from tests.unit.web.app import application, client
@@ -66,7 +67,7 @@ def test_a_route_of_another_kind_cannot_hide_either() -> None:
     async def socket(_: object) -> None: ...
 
     routers = [APIRouter(), APIRouter(), APIRouter()]
-    routers[0].routes.append(Route("/v1/open", lambda _: _))  # type: ignore[arg-type, return-value]
+    routers[0].routes.append(Route("/v1/open", lambda _: _))
     routers[1].add_api_websocket_route("/v1/open", socket)
     routers[2].mount("/v1/open", application())
     for router in routers:
@@ -95,7 +96,7 @@ async def _ask(logged: Logged, authorization: str | None) -> tuple[int, dict[str
         return {"keys": [KEY.public]}
 
     verifier = TokenVerifier(keys, TokenSettings())
-    headers = {} if authorization is None else {"authorization": authorization}
+    headers = [] if authorization is None else [(b"authorization", authorization.encode("latin-1"))]
     async with client(_signed_in(), verifier=verifier) as http:
         answer = await http.get("/v1/things/audit", headers=headers)
     if answer.status_code == 401:

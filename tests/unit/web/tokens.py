@@ -49,6 +49,8 @@ def claims(**changes: Any) -> dict[str, Any]:
 
 
 def sign(payload: dict[str, Any], key: Key = KEY, **header: Any) -> str:
-    """A token, as the issuer would sign it; `header` changes its head."""
+    """A token, as the issuer would sign it; `header` changes its head, None takes a part out."""
     head = {"typ": "at+jwt", "kid": key.kid, **header}
+    if head["kid"] is None:
+        del head["kid"]
     return jwt.encode(payload, key.private, algorithm="ES256", headers=head)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import cast
 
 from libs.config import load
-from libs.runtime import HostSettings
+from libs.settings import HostSettings
 from services.worker.module import MODULE, NAME
 from services.worker.settings import WorkerSettings
 

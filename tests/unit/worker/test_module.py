@@ -1,11 +1,12 @@
 """The declaration, held against what is built."""
 
 from libs.config import load, variables
-from libs.db import Databases
+from libs.db.database import Databases
 from libs.errors import catalogue
 from libs.events.outbox import Outbox
 from libs.module import Registry
-from libs.runtime import HostSettings, Runtime
+from libs.runtime import Runtime
+from libs.settings import HostSettings
 from libs.web.app import api_routes
 from services.worker.assessments.service import Assessments
 from services.worker.audit.repository import AuditRepository

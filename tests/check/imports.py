@@ -1,0 +1,135 @@
+"""Who may import whom: derived from which modules there are, and held by import-linter.
+
+Run as a program in the tree's root (`python -m tests.check.imports`): the packages `libs` and
+`services` that are looked at are those of the working directory.
+"""
+
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from copy import deepcopy
+
+import click
+import grimp
+from importlinter.application.output import console
+from importlinter.configuration import configure
+from importlinter.contracts.acyclic_siblings import AcyclicSiblingsContract
+from importlinter.contracts.forbidden import ForbiddenContract
+from importlinter.contracts.independence import IndependenceContract
+from importlinter.domain.contract import Contract
+
+from services.registry import MODULES
+from tests.check.project import Project
+
+DRIVERS = ("tortoise", "asyncpg", "aerich", "aiokafka", "motor", "pymongo", "odmantic")
+"""What is not installed where `integrations` runs."""
+
+UPWARD = {
+    "errors": ("models", "documents", "repository", "schemas", "service", "handlers", "routes"),
+    "models": ("repository", "schemas", "service", "handlers", "routes"),
+    "documents": ("repository", "schemas", "service", "handlers", "routes"),
+    "repository": ("service", "handlers", "routes"),
+    "schemas": ("service", "handlers", "routes"),
+    "service": ("handlers", "routes"),
+    "handlers": ("routes",),
+}
+"""Inside a module: routes and handlers → service → repository → models."""
+
+SERVING = ("services.cli.main", "services.cli.serve", "services.cli.host")
+"""What every serving process imports of the command line."""
+
+
+def check(project: Project) -> list[str]:
+    """Imports that go where they may not."""
+    return project.run("tests.check.imports")
+
+
+def violations(graph: grimp.ImportGraph, modules: Sequence[str]) -> Iterator[str]:
+    """What the imports of the tree break."""
+    for contract in contracts(graph, modules):
+        result = contract.check(deepcopy(graph), verbose=False)
+        if not result.kept:
+            with console.capture() as rendered:
+                contract.render_broken_contract(result)
+            lines = [line.strip() for line in rendered.get().splitlines() if line.strip()]
+            yield f"{contract.name}: " + " ".join(lines)
+    yield from _cycles(graph)
+    yield from _misplaced(graph)
+
+
+def contracts(graph: grimp.ImportGraph, modules: Sequence[str]) -> Iterator[Contract]:
+    """The rules, as import-linter's contracts."""
+    parts = [f"services.{name}" for name in modules if f"services.{name}" in graph.modules]
+    yield _forbidden("libs know no module", ["libs"], ["services"])
+    if len(parts) > 1:
+        yield IndependenceContract("modules know no other module", _SESSION, {"modules": [*parts]})
+    above = [name for name in ("services.cli", "services.registry") if name in graph.modules]
+    if above and parts:
+        yield _forbidden("the command line is above the modules", parts, above)
+    for layer, higher in UPWARD.items():
+        sources, targets = _layers(graph, modules, (layer,)), _layers(graph, modules, higher)
+        if sources and targets:
+            yield _forbidden(f"arrows point down: {layer}", sources, targets)
+    if "services.integrations" in parts:
+        yield _forbidden("integrations needs no driver", ["services.integrations"], [*DRIVERS])
+    serving = [name for name in (*parts, *SERVING, "libs") if name in graph.modules]
+    yield _forbidden("kubernetes is for operators", serving, ["kubernetes"])
+    yield AcyclicSiblingsContract(
+        "packages have no cycles", _SESSION, {"ancestors": ["libs", "services"]}
+    )
+
+
+_SESSION = {"root_packages": ["libs", "services"], "include_external_packages": True}
+
+
+def _forbidden(name: str, sources: Sequence[str], targets: Sequence[str]) -> Contract:
+    options = {"source_modules": sources, "forbidden_modules": targets}
+    return ForbiddenContract(name, _SESSION, options)
+
+
+def _layers(graph: grimp.ImportGraph, modules: Sequence[str], names: Sequence[str]) -> list[str]:
+    """The files of the modules' domains with these names."""
+    pattern = rf"services\.({'|'.join(modules)})\.(\w+\.)+({'|'.join(names)})"
+    return sorted(name for name in graph.modules if re.fullmatch(pattern, name))
+
+
+def _cycles(graph: grimp.ImportGraph) -> Iterator[str]:
+    """Files that import each other, however far around: each cycle once."""
+    seen: set[frozenset[str]] = set()
+    for importer in sorted(graph.modules):
+        for imported in sorted(graph.find_modules_directly_imported_by(importer)):
+            back = graph.find_shortest_chain(importer=imported, imported=importer)
+            if back is not None and frozenset(back) not in seen:
+                seen.add(frozenset(back))
+                yield f"files have no cycles: {' → '.join((importer, *back))}"
+
+
+def _misplaced(graph: grimp.ImportGraph) -> Iterator[str]:
+    """Imports of motor outside libs/documents and repositories: it is at the end of its life."""
+    if "motor" not in graph.modules:
+        return
+    for importer in sorted(graph.find_modules_that_directly_import("motor")):
+        if not (importer.startswith("libs.documents") or importer.endswith(".repository")):
+            line = graph.get_import_details(importer=importer, imported="motor")[0]["line_number"]
+            yield f"motor is for repositories: {importer} imports it (line {line})"
+
+
+def main() -> None:
+    """Print what is wrong; exit status 1 if anything."""
+    configure()
+    console.width = 1000
+    graph = grimp.build_graph(
+        "libs",
+        "services",
+        include_external_packages=True,
+        exclude_type_checking_imports=True,
+        cache_dir=None,
+    )
+    found = list(violations(graph, MODULES))
+    for violation in found:
+        click.echo(violation)
+    sys.exit(bool(found))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,124 @@
+"""PostgreSQL, Valkey and SecantusDB for the tests, started once for a whole run and shared.
+
+The process that pytest was started as has them. The workers of pytest-xdist are its children and
+find the addresses in their environment.
+"""
+
+import asyncio
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+import orjson
+
+from libs.embedded import prepare_mongo
+from libs.embedded.mongo import Mongo
+from libs.embedded.postgres import Postgres
+from libs.embedded.server import Progress
+from libs.embedded.valkey import Valkey
+
+VARIABLE: Final = "PYTEST_SERVERS"
+"""Holds the addresses. It is no setting of the program's."""
+
+REDIS_DATABASES: Final = 128
+"""The greatest number of workers, each of which has one."""
+
+USERS: Final = Path(__file__).parent / "integration"
+"""The folder of the tests that use these servers."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Servers:
+    """Where the servers are: URLs of an administrator."""
+
+    postgres: str
+    valkey: str
+    mongo: str
+
+    @classmethod
+    def found(cls) -> "Servers":
+        """Those of this run.
+
+        Raises:
+            RuntimeError: they were not started, because no test was asked for that needs them.
+        """
+        if VARIABLE not in os.environ:
+            raise RuntimeError(f"only tests in {USERS} have servers")
+        return cls(**orjson.loads(os.environ[VARIABLE]))
+
+
+def are_needed(paths: Iterable[Path]) -> bool:
+    """Whether tests under `paths` use the servers."""
+    return any(path.is_relative_to(USERS) or USERS.is_relative_to(path) for path in paths)
+
+
+# Data that nobody will miss need not reach the disk, nor be saved at the end.
+
+
+class _Postgres(Postgres):
+    stop_plan = ((signal.SIGQUIT, 5.0),)
+
+    def command(self, port: int) -> Sequence[str]:
+        settings = ("fsync=off", "full_page_writes=off", "max_connections=500")
+        options = (word for setting in settings for word in ("-c", setting))
+        return (*super().command(port), *options)  # the last word counts
+
+
+class _Valkey(Valkey):
+    stop_plan = ((signal.SIGKILL, 5.0),)
+
+    def command(self, port: int) -> Sequence[str]:
+        return (*super().command(port), "--databases", str(REDIS_DATABASES))
+
+
+class QuickMongo(Mongo):
+    stop_plan = ((signal.SIGKILL, 5.0),)
+
+
+class SharedServers:
+    """The servers while they run. Start and stop them in the main thread."""
+
+    def __init__(self) -> None:
+        # Not pytest's folder: other accounts have no way to it, and PostgreSQL never is root.
+        self._folder = Path(tempfile.mkdtemp(prefix="throughline-tests-"))
+        self._postgres = _Postgres(self._folder, password="postgres-password")
+        self._valkey = _Valkey(self._folder, password="valkey-password")
+        self._mongo = QuickMongo(self._folder, environ=os.environ)
+        self._all = (self._postgres, self._valkey, self._mongo)
+
+    def start(self, progress: Progress) -> None:
+        """Return when all of them answer, with their addresses in the environment.
+
+        Raises:
+            EmbeddedError: one of them cannot be started.
+        """
+        try:
+            asyncio.run(self._start(progress))
+        except BaseException:
+            self.stop()
+            raise
+        servers = Servers(
+            postgres=f"{self._postgres.url}?sslmode=disable",  # else every connection asks for it
+            valkey=self._valkey.url,
+            mongo=self._mongo.url,
+        )
+        os.environ[VARIABLE] = orjson.dumps(asdict(servers)).decode()
+
+    def stop(self) -> None:
+        os.environ.pop(VARIABLE, None)
+        try:
+            asyncio.run(self._stop())
+        finally:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    async def _start(self, progress: Progress) -> None:
+        await prepare_mongo(os.environ, progress)  # which may take a while, at the first time
+        await asyncio.gather(*(server.start() for server in self._all))
+
+    async def _stop(self) -> None:
+        await asyncio.gather(*(server.stop() for server in self._all))
