@@ -14,7 +14,6 @@ from libs.context import set_process_context
 from libs.errors import AppError
 from libs.module import Registry
 from libs.runtime import Runtime, process_context
-from libs.settings import HostSettings
 from libs.version import VERSION
 from services import registry
 from services.cli import settings

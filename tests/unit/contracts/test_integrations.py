@@ -10,8 +10,6 @@ from libs.http.client import HttpClient
 from libs.http.settings import HttpClientSettings
 
 RATE = b'{"base":"EUR","quote":"USD","rate":"1.0868","asOf":"2026-11-20","stale":false,"source":""}'
-    b'{"base":"EUR","quote":"USD","rate":"1.0868","asOf":"2026-11-20","stale":false,"source":"x"}'
-)
 
 
 class Issuer:
