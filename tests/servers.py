@@ -64,7 +64,7 @@ class _Postgres(Postgres):
     stop_plan = ((signal.SIGQUIT, 5.0),)
 
     def command(self, port: int) -> Sequence[str]:
-        settings = ("fsync=off", "full_page_writes=off", "max_connections=500")
+        settings = ("fsync=off", "full_page_writes=off", "autovacuum=off", "max_connections=500")
         options = (word for setting in settings for word in ("-c", setting))
         return (*super().command(port), *options)  # the last word counts
 

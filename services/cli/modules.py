@@ -41,9 +41,10 @@ def diagram(registry: Registry) -> str:
     """The modules, their events and calls, as a Mermaid flow chart."""
     lines = ["flowchart LR"]
     for module in registry:
-        owned = [f"schema {module.name}"] if module.models else []
-        owned += [f"collection {name}" for name in module.documents]
-        lines.append(f'    {module.name}["<b>{module.name}</b><br/>{"<br/>".join(owned)}"]')
+        label = [f"<b>{module.name}</b>"]
+        label += [f"schema {module.name}"] if module.models else []
+        label += [f"collection {name}" for name in module.documents]
+        lines.append(f'    {module.name}["{"<br/>".join(label)}"]')
     lines += [f"    {line}" for line in _events(registry)]
     lines += [f"    {m.name} -. HTTP .-> {used}" for m in registry for used in m.uses]
     return "\n".join(lines)

@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
+from itertools import product
 
 import click
 import grimp
@@ -51,8 +52,7 @@ def violations(graph: grimp.ImportGraph, modules: Sequence[str]) -> Iterator[str
         if not result.kept:
             with console.capture() as rendered:
                 contract.render_broken_contract(result)
-            lines = [line.strip() for line in rendered.get().splitlines() if line.strip()]
-            yield f"{contract.name}: " + " ".join(lines)
+            yield from (f"{contract.name}: {chain}" for chain in _chains(rendered.get()))
     yield from _cycles(graph)
     yield from _misplaced(graph)
 
@@ -66,8 +66,8 @@ def contracts(graph: grimp.ImportGraph, modules: Sequence[str]) -> Iterator[Cont
     above = [name for name in ("services.cli", "services.registry") if name in graph.modules]
     if above and parts:
         yield _forbidden("the command line is above the modules", parts, above)
-    for layer, higher in UPWARD.items():
-        sources, targets = _layers(graph, modules, (layer,)), _layers(graph, modules, higher)
+    for module, (layer, higher) in product(modules, UPWARD.items()):
+        sources, targets = _layers(graph, module, (layer,)), _layers(graph, module, higher)
         if sources and targets:
             yield _forbidden(f"arrows point down: {layer}", sources, targets)
     if "services.integrations" in parts:
@@ -87,10 +87,22 @@ def _forbidden(name: str, sources: Sequence[str], targets: Sequence[str]) -> Con
     return ForbiddenContract(name, _SESSION, options)
 
 
-def _layers(graph: grimp.ImportGraph, modules: Sequence[str], names: Sequence[str]) -> list[str]:
-    """The files of the modules' domains with these names."""
-    pattern = rf"services\.({'|'.join(modules)})\.(\w+\.)+({'|'.join(names)})"
+def _layers(graph: grimp.ImportGraph, module: str, names: Sequence[str]) -> list[str]:
+    """The files of a module's domains with these names."""
+    pattern = rf"services\.{module}\.(\w+\.)+({'|'.join(names)})"
     return sorted(name for name in graph.modules if re.fullmatch(pattern, name))
+
+
+def _chains(rendered: str) -> list[str]:
+    """What import-linter prints of a broken contract: each chain of imports as one line."""
+    chains: list[str] = []
+    lines = [line.strip() for line in rendered.splitlines()]
+    for line in lines:
+        if line.startswith("-") and "(l." in line:
+            chains.append(line.lstrip("- "))
+        elif chains and "(l." in line:
+            chains[-1] += f", {line}"
+    return chains or [" ".join(line for line in lines if line)]
 
 
 def _cycles(graph: grimp.ImportGraph) -> Iterator[str]:

@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+import tempfile
 from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -38,26 +40,41 @@ class Blocking:
         self._runner.close()
 
 
+@contextmanager
+def data_folder() -> Iterator[Path]:
+    """A folder for a system's data, which PostgreSQL's own account may pass through.
+
+    Not one of pytest's: these are closed again whenever another run of pytest begins.
+    """
+    with tempfile.TemporaryDirectory(prefix="throughline-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder) / "data"
+
+
+@pytest.fixture
+def data() -> Iterator[Path]:
+    """The data folder of one test."""
+    with data_folder() as data:
+        yield data
+
+
 @pytest.fixture(
     scope="session",
     params=[
         pytest.param(name, marks=pytest.mark.xdist_group(f"e2e-{name}")) for name in TOPOLOGIES
     ],
 )
-def stack(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Stack]:
+def stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
     """The whole system, in each topology. When it has ended, every line of its logs is checked."""
-    data = tmp_path_factory.mktemp(f"data-{request.param}")
-    stack = Stack(data, environment(), port=0, topology=TOPOLOGIES[request.param])
     run = Blocking()
-    run(stack.start(lambda _: None))
-    try:
-        yield stack
-    finally:
-        run(stack.stop())
-        run.close()
-    assert_clean(stack.logs)
+    with data_folder() as data:
+        stack = Stack(data, environment(), port=0, topology=TOPOLOGIES[request.param])
+        run(stack.start(lambda _: None))
+        try:
+            yield stack
+        finally:
+            run(stack.stop())
+            run.close()
+        assert_clean(stack.logs)
 
 
 def assert_clean(logs: list[Path]) -> None:

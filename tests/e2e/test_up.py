@@ -89,9 +89,8 @@ def demo(data: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_system_comes_up_is_used_and_goes_away(tmp_path: Path) -> None:
-    data = tmp_path / "data"
-    with running(data) as up, running(tmp_path / "beside") as other:
+def test_a_system_comes_up_is_used_and_goes_away(data: Path) -> None:
+    with running(data) as up, running(data.with_name("beside")) as other:
         address = up.wait_ready()
         children = up.children()
         assert other.wait_ready() != address
@@ -114,8 +113,7 @@ def test_a_system_comes_up_is_used_and_goes_away(tmp_path: Path) -> None:
     assert_clean([data / "logs" / "throughline.jsonl"])
 
 
-def test_what_was_killed_starts_again_with_its_data(tmp_path: Path) -> None:
-    data = tmp_path / "data"
+def test_what_was_killed_starts_again_with_its_data(data: Path) -> None:
     with running(data) as up:
         address = up.wait_ready()
         customer = orjson.loads((data / "credentials.json").read_bytes())["customer"]
@@ -139,32 +137,32 @@ def test_what_was_killed_starts_again_with_its_data(tmp_path: Path) -> None:
             time.sleep(0.1)
 
 
-def test_the_demo_starts_a_system_of_its_own(tmp_path: Path) -> None:
-    shown = demo(tmp_path / "data")
+def test_the_demo_starts_a_system_of_its_own(data: Path) -> None:
+    shown = demo(data)
 
     assert shown.returncode == 0, shown.stderr
     assert "is CONFIRMED" in shown.stdout
-    assert not (tmp_path / "data" / "run" / "stack.json").exists()
+    assert not (data / "run" / "stack.json").exists()
 
 
-def test_a_port_in_use_is_one_clear_line(tmp_path: Path) -> None:
+def test_a_port_in_use_is_one_clear_line(data: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        up = Up(tmp_path / "data", port)
+        up = Up(data, port)
 
         assert up.process.wait(60) == 1
     assert up.text.count("\n") == 1
     assert f"127.0.0.1:{port}" in up.text
     assert "PORT=" in up.text
-    assert not (tmp_path / "data").exists()
+    assert not data.exists()
 
 
-def test_a_wrong_setting_stops_the_start(tmp_path: Path) -> None:
+def test_a_wrong_setting_stops_the_start(data: Path) -> None:
     broken = {"THROUGHLINE_LOG_LEVEL": "loud", "THROUGHLINE_RELAY_SPEED": "9"}
     ended = subprocess.run(
-        throughline("up", "--data", str(tmp_path / "data"), "--port", "0"),
+        throughline("up", "--data", str(data), "--port", "0"),
         capture_output=True,
         text=True,
         env={**environment(), **broken},
