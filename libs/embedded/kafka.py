@@ -23,7 +23,7 @@ from libs.embedded.server import (
 
 SETTINGS: Final[Mapping[str, str]] = {
     "THROUGHLINE_KAFKA_ENABLE_IDEMPOTENCE": "false",
-    "THROUGHLINE_KAFKA_FETCH_MAX_WAIT_MS": "20",
+    "THROUGHLINE_KAFKA_FETCH_MAX_WAIT_MS": "50",
     "THROUGHLINE_KAFKA_SESSION_TIMEOUT_MS": "2000",
 }
 """How the modules' clients must be set for this broker."""

@@ -83,7 +83,7 @@ async def test_every_server_answers_its_real_client(profile_of: Profiles) -> Non
         assert {line.split(":")[0] for line in told} == set(ALL)
         assert settings[ENVIRONMENT] == "embedded"
         assert settings["THROUGHLINE_KAFKA_ENABLE_IDEMPOTENCE"] == "false"
-        assert settings["THROUGHLINE_KAFKA_FETCH_MAX_WAIT_MS"] == "20"
+        assert settings["THROUGHLINE_KAFKA_FETCH_MAX_WAIT_MS"] == "50"
         await postgres_answers(settings[DATABASE_ADMIN_URL])
         await valkey_answers(settings[REDIS_URL])
         await mongo_answers(settings[MONGO_URL])

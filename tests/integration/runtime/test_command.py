@@ -10,7 +10,7 @@ import pytest
 from libs.runtime import listen
 from tests.log_contract import violations
 
-GENEROUS_S = 20
+GENEROUS_S = 60
 """It takes well under 2 s, on a machine that does nothing else."""
 
 SETTINGS = {
@@ -27,7 +27,7 @@ def _throughline(*arguments: str, **environ: str) -> subprocess.CompletedProcess
         env={**inherited, **environ},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
 
@@ -85,7 +85,7 @@ def test_the_log_is_written_before_the_end(end: str, status: int) -> None:
         f"{end}\n"
     )
     ended = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, timeout=60, check=False
+        [sys.executable, "-c", program], capture_output=True, timeout=180, check=False
     )
     assert ended.returncode == status
     lines = ended.stdout.splitlines()
@@ -106,5 +106,5 @@ def test_a_reader_that_goes_away_leaves_no_traceback() -> None:
         assert process.stderr is not None
         process.stdout.readline()
         process.stdout.close()
-        assert process.wait(60) in (0, 120)  # 120: Python could not flush standard output
+        assert process.wait(180) in (0, 120)  # 120: Python could not flush standard output
         assert b"Traceback" not in process.stderr.read()

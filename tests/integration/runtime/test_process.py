@@ -16,7 +16,7 @@ import pytest
 from libs.runtime import AddressInUse, listen
 from tests.log_contract import violations
 
-PATIENCE_S = 60
+PATIENCE_S = 180
 
 
 class Program:
