@@ -23,9 +23,8 @@ GOAL_MODULE_MIB = 110.0
 
 
 def mebibytes(pid: int) -> float:
-    """The proportional set size of a process; its resident set where the system has no other."""
-    memory = psutil.Process(pid).memory_full_info()
-    return float(getattr(memory, "pss", memory.rss)) / 2**20
+    """The resident set of a process: all its memory, what it shares with others too."""
+    return float(psutil.Process(pid).memory_info().rss) / 2**20
 
 
 async def measured(data: Path, topology: Topology) -> tuple[float, dict[str, float]]:
@@ -58,7 +57,7 @@ async def main() -> None:
         report("second start, everything in one", took, "s  ", GOALS_S["second start"])
         took, parts = await measured(four, PROCESS_PER_MODULE)
         report("first start, four processes", took, "s  ", None)
-        click.echo(f"\nMemory after {ORDERS} orders (proportional set size)")
+        click.echo(f"\nMemory after {ORDERS} orders (resident set)")
         for name, size in {**whole, **parts}.items():
             report(name, size, "MiB", GOALS_MIB.get(name, GOAL_MODULE_MIB))
 
