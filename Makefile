@@ -18,26 +18,31 @@ run: .venv/ready ## start everything on 127.0.0.1:8000 (PORT=, DATA=)
 demo: .venv/ready ## place one order and show its way (DATA=)
 	@$(BIN)/throughline demo --data $(DATA)
 
-test: .venv/ready ## run all tests
+test: .venv/dev ## run all tests
 	$(BIN)/pytest -n 4 --dist loadgroup $(ARGS)
 
-check: .venv/ready ## format, lint, types, import rules, docs
+check: .venv/dev ## format, lint, types, import rules, docs
 	$(BIN)/python -m tests.check
 
-format: .venv/ready ## format the code
+format: .venv/dev ## format the code
 	$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .
 
-bench: .venv/ready ## measure start-up time and memory
+bench: .venv/dev ## measure start-up time and memory
 	$(BIN)/python -m tests.bench
 
-lock: .venv/ready ## resolve the dependencies anew
+lock: .venv/dev ## resolve the dependencies anew
 	$(BIN)/python -m uv lock --upgrade
 
 clean: ## remove the environments and what tests left behind (not .data)
 	rm -rf .venv .venv-secantusdb build dist .mypy_cache .ruff_cache && find . -name __pycache__ -prune -exec rm -rf {} +
 
+# What it takes to run; .venv/dev adds what it takes to change it.
 .venv/ready: pyproject.toml uv.lock
 	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed: none is on the PATH (or say PYTHON=)" >&2; exit 1; }
 	@echo "  · setting up .venv with $(PYTHON) (once; about a minute)"
-	@$(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV) && $(BIN)/python -m uv sync --frozen
+	@$(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV)
+	@$(BIN)/python -m uv sync --frozen --inexact --no-default-groups --group modules --group embedded
 	@touch $@
+
+.venv/dev: .venv/ready
+	@echo "  · adding the development tools to .venv" && $(BIN)/python -m uv sync --frozen && touch $@

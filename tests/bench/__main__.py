@@ -14,7 +14,7 @@ import psutil
 from libs.context import new_context_id
 from services.cli.order_flow import OrderFlow
 from services.cli.stack import ONE_PROCESS, PROCESS_PER_MODULE, Stack, Topology
-from tests.e2e.conftest import environment
+from tests.environment import environment
 
 ORDERS = 20
 GOALS_S = {"second start": 12.0}

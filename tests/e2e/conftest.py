@@ -1,7 +1,6 @@
 """A running system for the tests, once as one process and once as four."""
 
 import asyncio
-import os
 import tempfile
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
@@ -11,20 +10,12 @@ from typing import Any, TypeVar
 import pytest
 
 from services.cli.stack import ONE_PROCESS, PROCESS_PER_MODULE, Stack, Topology
+from tests.environment import environment
 from tests.log_contract import violations
-from tests.third_parties import unreachable
 
 T = TypeVar("T")
 
 TOPOLOGIES: dict[str, Topology] = {"one": ONE_PROCESS, "four": PROCESS_PER_MODULE}
-
-
-def environment() -> dict[str, str]:
-    """The environment of a system under test: no setting of the caller's, no third party."""
-    kept = {
-        name: value for name, value in os.environ.items() if not name.startswith("THROUGHLINE_")
-    }
-    return {**kept, **unreachable()}
 
 
 class Blocking:

@@ -16,7 +16,8 @@ import orjson
 import psutil
 import pytest
 
-from tests.e2e.conftest import assert_clean, environment
+from tests.e2e.conftest import assert_clean
+from tests.environment import environment
 
 PATIENCE_S = 150.0
 pytestmark = pytest.mark.xdist_group("e2e-up")
