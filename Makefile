@@ -5,6 +5,8 @@ DATA ?= .data
 BIN := .venv/bin
 UV := 0.13.9
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
+# Set in many containers; here many processes start, and each would compile everything anew.
+unexport PYTHONDONTWRITEBYTECODE
 export THROUGHLINE_COMMIT ?= $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
 
 .PHONY: help run demo test check format bench lock clean
@@ -19,7 +21,7 @@ demo: .venv/ready ## place one order and show its way (DATA=)
 	@$(BIN)/throughline demo --data $(DATA)
 
 test: .venv/dev ## run all tests
-	$(BIN)/pytest -n 4 --dist loadgroup $(ARGS)
+	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: .venv/dev ## format, lint, types, import rules, docs
 	$(BIN)/python -m tests.check

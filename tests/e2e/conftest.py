@@ -2,8 +2,8 @@
 
 import asyncio
 import tempfile
-from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -48,24 +48,40 @@ def data() -> Iterator[Path]:
         yield data
 
 
-@pytest.fixture(
-    scope="session",
-    params=[
-        pytest.param(name, marks=pytest.mark.xdist_group(f"e2e-{name}")) for name in TOPOLOGIES
-    ],
-)
-def stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
-    """The whole system, in each topology. When it has ended, every line of its logs is checked."""
-    run = Blocking()
-    with data_folder() as data:
-        stack = Stack(data, environment(), port=0, topology=TOPOLOGIES[request.param])
-        run(stack.start(lambda _: None))
-        try:
-            yield stack
-        finally:
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest: a file is one worker's, and the last should be short."""
+    items.sort(key=lambda item: "e2e" not in item.nodeid.split("/"))
+
+
+@pytest.fixture(scope="session")
+def stacks() -> Iterator[Callable[[str], Stack]]:
+    """Gives the running system of a topology, started when it is first asked for.
+
+    When all have ended, every line of their logs is checked.
+    """
+    run, running = Blocking(), dict[str, Stack]()
+    with ExitStack() as on_end:
+
+        def started(topology: str) -> Stack:
+            if topology not in running:
+                data = on_end.enter_context(data_folder())
+                stack = Stack(data, environment(), port=0, topology=TOPOLOGIES[topology])
+                run(stack.start(lambda _: None))
+                running[topology] = stack
+            return running[topology]
+
+        yield started
+        for stack in running.values():
             run(stack.stop())
-            run.close()
-        assert_clean(stack.logs)
+        run.close()
+        for stack in running.values():
+            assert_clean(stack.logs)
+
+
+@pytest.fixture(params=TOPOLOGIES)
+def stack(request: pytest.FixtureRequest, stacks: Callable[[str], Stack]) -> Stack:
+    """The whole system, in each topology."""
+    return stacks(request.param)
 
 
 def assert_clean(logs: list[Path]) -> None:

@@ -14,13 +14,11 @@ from pathlib import Path
 import httpx
 import orjson
 import psutil
-import pytest
 
 from tests.e2e.conftest import assert_clean
 from tests.environment import environment
 
 PATIENCE_S = 150.0
-pytestmark = pytest.mark.xdist_group("e2e-up")
 
 
 def throughline(*arguments: str) -> list[str]:
