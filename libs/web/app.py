@@ -17,6 +17,7 @@ from libs.module import Registry
 from libs.observability.metrics import HttpMetrics
 from libs.web import health, problems
 from libs.web.layer import RequestLayer
+from libs.web.openapi import describe_problems
 
 DESCRIPTION = """
 Users, orders and a catalogue of services.
@@ -64,6 +65,8 @@ def create_app(
         served += _guarded(router)
         app.include_router(router)
     problems.install(app, served)
+    describe = app.openapi
+    app.openapi = lambda: describe_problems(describe())  # type: ignore[method-assign]
     return app
 
 

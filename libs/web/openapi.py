@@ -50,12 +50,29 @@ def problems(*specific: type[AppError], guarded: bool = True) -> dict[int | str,
     by_status: defaultdict[int, list[str]] = defaultdict(list)
     for error in (*specific, *(GUARDED if guarded else ()), *ANY_ROUTE):
         by_status[status_of(error)].append(f"`{error.code}`: {error.title}")
-    schema = {"$ref": f"#/components/schemas/{Problem.__name__}"}
     return {
-        status: {
-            "model": Problem,
-            "description": "; ".join(meanings),
-            "content": {MEDIA_TYPE: {"schema": schema}},
-        }
+        status: {"description": "; ".join(meanings), "content": _CONTENT}
         for status, meanings in sorted(by_status.items())
     }
+
+
+def describe_problems(document: dict[str, Any]) -> dict[str, Any]:
+    """`document`, with the schema that the `responses` of `problems` refer to.
+
+    FastAPI describes its own form of a validation error where a route says nothing of 422; what is
+    really answered takes its place.
+    """
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    own = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas |= {**own.pop("$defs", {}), Problem.__name__: own}
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+    for path in document.get("paths", {}).values():
+        for operation in path.values():
+            if "HTTPValidationError" in str(operation.get("responses", {}).get("422")):
+                invalid = f"`{errors.InvalidInput.code}`: {errors.InvalidInput.title}"
+                operation["responses"]["422"] = {"description": invalid, "content": _CONTENT}
+    return document
+
+
+_CONTENT = {MEDIA_TYPE: {"schema": {"$ref": f"#/components/schemas/{Problem.__name__}"}}}
