@@ -3,7 +3,9 @@
 import io
 import logging
 import os
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,10 +19,14 @@ from tests.servers import SharedServers, are_needed
 from tests.third_parties import unreachable
 
 SERVERS = pytest.StashKey[SharedServers]()
+LONGEST_FIRST = ("e2e", "embedded", "integration")
 
 
 def pytest_configure() -> None:
     os.environ.update(unreachable())
+    if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
+        # As in many containers. But here many processes begin, and each would compile everything.
+        os.environ["PYTHONPYCACHEPREFIX"] = str(Path(sys.prefix) / "bytecode")
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -36,6 +42,11 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     except EmbeddedError as error:
         pytest.exit(str(error), returncode=pytest.ExitCode.INTERNAL_ERROR)
     config.stash[SERVERS] = servers
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, so that the workers end together."""
+    items.sort(key=lambda item: [folder not in item.path.parts for folder in LONGEST_FIRST])
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

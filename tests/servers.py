@@ -8,6 +8,7 @@ import asyncio
 import os
 import shutil
 import signal
+import subprocess
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -32,13 +33,22 @@ USERS: Final = Path(__file__).parent / "integration"
 """The folder of the tests that use these servers."""
 
 
+PASSWORD: Final = "a-password"
+_ROOM: Final = 4 * 2**30  # bytes
+
+
 @dataclass(frozen=True, kw_only=True)
 class Servers:
-    """Where the servers are: URLs of an administrator."""
+    """Where the servers are: URLs of an administrator.
+
+    Attributes:
+        cluster: PostgreSQL's files as they were before its first start, with `PASSWORD`.
+    """
 
     postgres: str
     valkey: str
     mongo: str
+    cluster: str
 
     @classmethod
     def found(cls) -> "Servers":
@@ -57,11 +67,31 @@ def are_needed(paths: Iterable[Path]) -> bool:
     return any(path.is_relative_to(USERS) or USERS.is_relative_to(path) for path in paths)
 
 
-# Data that nobody will miss need not reach the disk, nor be saved at the end.
+def memory() -> str | None:
+    """A folder in memory if this machine has a roomy one, else None.
+
+    Data that nobody will miss need not reach the disk, nor be saved at the end.
+    """
+    folder = Path("/dev/shm")  # noqa: S108 - not for names that others could guess
+    roomy = os.access(folder, os.W_OK) and shutil.disk_usage(folder).free > _ROOM
+    return str(folder) if roomy else None
+
+
+def copy_owned(folder: Path, copy: Path) -> None:
+    """Copy all that is in a folder, as its owner's."""
+    subprocess.run(["cp", "-a", str(folder), str(copy)], check=True)
 
 
 class _Postgres(Postgres):
     stop_plan = ((signal.SIGQUIT, 5.0),)
+
+    @property
+    def copy(self) -> Path:
+        return self.data / "cluster"
+
+    async def prepare(self) -> None:
+        await super().prepare()
+        copy_owned(self.cluster, self.copy)
 
     def command(self, port: int) -> Sequence[str]:
         settings = ("fsync=off", "full_page_writes=off", "autovacuum=off", "max_connections=500")
@@ -76,7 +106,7 @@ class _Valkey(Valkey):
         return (*super().command(port), "--databases", str(REDIS_DATABASES))
 
 
-class QuickMongo(Mongo):
+class _Mongo(Mongo):
     stop_plan = ((signal.SIGKILL, 5.0),)
 
 
@@ -85,10 +115,10 @@ class SharedServers:
 
     def __init__(self) -> None:
         # Not pytest's folder: other accounts have no way to it, and PostgreSQL never is root.
-        self._folder = Path(tempfile.mkdtemp(prefix="throughline-tests-"))
-        self._postgres = _Postgres(self._folder, password="postgres-password")
-        self._valkey = _Valkey(self._folder, password="valkey-password")
-        self._mongo = QuickMongo(self._folder, environ=os.environ)
+        self._folder = Path(tempfile.mkdtemp(prefix="throughline-tests-", dir=memory()))
+        self._postgres = _Postgres(self._folder, password=PASSWORD)
+        self._valkey = _Valkey(self._folder, password=PASSWORD)
+        self._mongo = _Mongo(self._folder, environ=os.environ)
         self._all = (self._postgres, self._valkey, self._mongo)
 
     def start(self, progress: Progress) -> None:
@@ -106,6 +136,7 @@ class SharedServers:
             postgres=f"{self._postgres.url}?sslmode=disable",  # else every connection asks for it
             valkey=self._valkey.url,
             mongo=self._mongo.url,
+            cluster=str(self._postgres.copy),
         )
         os.environ[VARIABLE] = orjson.dumps(asdict(servers)).decode()
 

@@ -1,7 +1,6 @@
-from collections.abc import Awaitable, Callable
 from datetime import date
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 from libs.contracts.api import OrderConfirmed, OrderPlaced
@@ -11,8 +10,6 @@ from libs.ids import uuid7
 from libs.schema import Money
 from tests.integration.api.system import System, json
 from tests.waiting import until
-
-T = TypeVar("T")
 
 
 def _assessed(order_id: str) -> OrderAssessed:
@@ -26,17 +23,11 @@ def _assessed(order_id: str) -> OrderAssessed:
     )
 
 
-async def _eventually(probe: Callable[[], Awaitable[T]], *, what: str) -> T:
-    condition: Any = probe  # a type checker cannot tell the two kinds of condition apart
-    found: T = await until(condition, what=what)
-    return found
-
-
 async def _handled(system: System, event_id: UUID) -> None:
     """Wait until an event is in the inbox."""
 
     query = "SELECT 1 FROM inbox WHERE event_id = $1"
-    await _eventually(lambda: system.rows(query, event_id), what=f"event {event_id}")
+    await until(lambda: system.rows(query, event_id), what=f"event {event_id}")
 
 
 async def test_an_order_goes_from_placed_to_confirmed(working: System) -> None:
@@ -136,7 +127,7 @@ async def _health(system: System) -> dict[str, Any]:
 
 
 async def test_the_process_is_healthy(working: System) -> None:
-    dependencies = await _eventually(lambda: _health(working), what="all dependencies")
+    dependencies = await until(lambda: _health(working), what="all dependencies")
     assert {name: d["critical"] for name, d in dependencies.items()} == {
         "api.database": True,
         "mongo": True,

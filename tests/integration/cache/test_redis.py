@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextlib import suppress
 
 import pytest
 from structlog.testing import capture_logs
@@ -9,7 +10,9 @@ from structlog.testing import capture_logs
 from libs.cache.cache import Cache, Cached
 from libs.cache.redis import RedisConnection
 from libs.errors import Unavailable
-from tests.integration.cache.conftest import PATIENCE, REST, RedisServer
+from tests.integration.cache.conftest import PATIENCE, REST
+from tests.integration.own_servers import OwnValkey
+from tests.waiting import until
 
 SLACK = 0.5  # seconds, for a busy machine
 
@@ -18,30 +21,37 @@ async def _load() -> bytes:
     return b"loaded"
 
 
+async def answers(redis: RedisConnection) -> bool:
+    with suppress(Unavailable):
+        await redis.ping()
+        return True
+    return False
+
+
 @pytest.fixture
 def cache(redis: RedisConnection) -> Cache:
     return Cache(redis, namespace="things")
 
 
-async def test_the_port_is_kept_by_redis(redis: RedisConnection) -> None:
+async def test_the_port_is_kept_by_redis(patient: RedisConnection) -> None:
     every_byte = bytes(range(256))
-    assert await redis.get("k") is None
-    assert await redis.get_entry("k") is None
-    await redis.set("k", every_byte, 60)
-    assert await redis.get("k") == every_byte
-    entry = await redis.get_entry("k")
+    assert await patient.get("k") is None
+    assert await patient.get_entry("k") is None
+    await patient.set("k", every_byte, 60)
+    assert await patient.get("k") == every_byte
+    entry = await patient.get_entry("k")
     assert entry is not None
     assert entry.value == every_byte
     assert 50 < entry.remaining <= 60
-    await redis.delete("k", "other")
-    await redis.delete()
-    assert await redis.get("k") is None
+    await patient.delete("k", "other")
+    await patient.delete()
+    assert await patient.get("k") is None
 
 
-async def test_values_expire(redis: RedisConnection) -> None:
-    await redis.set("k", b"v", 0.05)
+async def test_values_expire(patient: RedisConnection) -> None:
+    await patient.set("k", b"v", 0.05)
     await asyncio.sleep(0.07)
-    assert await redis.get("k") is None
+    assert await patient.get("k") is None
 
 
 async def test_hit_miss_invalidate(cache: Cache, redis: RedisConnection) -> None:
@@ -67,10 +77,10 @@ async def test_stale_values_stand_in(cache: Cache) -> None:
 
 
 async def test_it_works_without_redis_and_finds_it_again(
-    cache: Cache, redis: RedisConnection, server: RedisServer
+    cache: Cache, redis: RedisConnection, server: OwnValkey
 ) -> None:
     await cache.get_or_load("k", _load, 60)
-    server.kill()
+    await server.stop()
     started = time.monotonic()
     with capture_logs() as lines:
         for n in range(200):
@@ -81,7 +91,7 @@ async def test_it_works_without_redis_and_finds_it_again(
     with pytest.raises(Unavailable):
         await redis.ping()
 
-    server.start()
+    await server.start()
     await asyncio.sleep(REST)
     with capture_logs() as lines:
         for _ in range(2):
@@ -91,10 +101,10 @@ async def test_it_works_without_redis_and_finds_it_again(
 
 
 async def test_a_redis_that_hangs_costs_its_time_out_once(
-    cache: Cache, redis: RedisConnection, server: RedisServer
+    cache: Cache, redis: RedisConnection, server: OwnValkey
 ) -> None:
     await asyncio.gather(*(redis.set(f"n{n}", b"%d" % n, 60) for n in range(20)))
-    server.pause()
+    await server.pause()
     try:
         started = time.monotonic()
         assert await cache.get_or_load("n1", _load, 60) == b"loaded"
@@ -108,13 +118,13 @@ async def test_a_redis_that_hangs_costs_its_time_out_once(
         assert time.monotonic() - started < PATIENCE + SLACK
     finally:
         server.resume()
-    await redis.ping()
+    await until(lambda: answers(redis), "Redis is there again")
     found = await asyncio.gather(*(redis.get(f"n{n}") for n in range(2, 20)))
     assert found == [b"%d" % n for n in range(2, 20)], "no answer was taken for another's"
 
 
-async def test_after_the_rest_one_caller_tries(redis: RedisConnection, server: RedisServer) -> None:
-    server.pause()
+async def test_after_the_rest_one_caller_tries(redis: RedisConnection, server: OwnValkey) -> None:
+    await server.pause()
     try:
         with pytest.raises(Unavailable, match="not available"):
             await redis.get("k")
@@ -128,39 +138,39 @@ async def test_after_the_rest_one_caller_tries(redis: RedisConnection, server: R
     ]
 
 
-async def test_a_successful_ping_ends_the_rest(redis: RedisConnection, server: RedisServer) -> None:
-    server.kill()
+async def test_a_successful_ping_ends_the_rest(redis: RedisConnection, server: OwnValkey) -> None:
+    await server.stop()
     with pytest.raises(Unavailable):
         await redis.get("k")
-    server.start()
+    await server.start()
     await redis.ping()
     assert await redis.get("k") is None
 
 
-async def test_a_refused_command_is_no_outage(redis: RedisConnection) -> None:
-    client = redis._client
+async def test_a_refused_command_is_no_outage(patient: RedisConnection) -> None:
+    client = patient._client
     assert client is not None
     await client.lpush("list", "x")
     with pytest.raises(Unavailable, match="refused"):
-        await redis.get("list")
-    assert await redis.get("k") is None
+        await patient.get("list")
+    assert await patient.get("k") is None
 
 
-async def test_a_cancelled_command_leaves_the_connection_usable(redis: RedisConnection) -> None:
+async def test_a_cancelled_command_leaves_the_connection_usable(patient: RedisConnection) -> None:
     for n in range(20):
-        await redis.set(f"n{n}", b"%d" % n, 60)
+        await patient.set(f"n{n}", b"%d" % n, 60)
     for n in range(20):
-        asking = asyncio.create_task(redis.get(f"n{n}"))
+        asking = asyncio.create_task(patient.get(f"n{n}"))
         for _ in range(n % 5):
             await asyncio.sleep(0)
         asking.cancel()
         await asyncio.wait({asking})
-    assert [await redis.get(f"n{n}") for n in range(20)] == [b"%d" % n for n in range(20)]
+    assert [await patient.get(f"n{n}") for n in range(20)] == [b"%d" % n for n in range(20)]
 
 
-async def test_a_rush_is_no_outage(redis: RedisConnection) -> None:
-    await redis.set("k", b"v", 60)
-    found = await asyncio.gather(*(redis.get("k") for _ in range(500)), return_exceptions=True)
+async def test_a_rush_is_no_outage(patient: RedisConnection) -> None:
+    await patient.set("k", b"v", 60)
+    found = await asyncio.gather(*(patient.get("k") for _ in range(500)), return_exceptions=True)
     late = [error for error in found if error != b"v"]
     assert {str(error) for error in late} <= {"no connection to Redis is free"}
-    assert await redis.get("k") == b"v"
+    assert await patient.get("k") == b"v"

@@ -45,7 +45,8 @@ class Place:
         return [(module, self.dsn(module)) for module in ("orders", "users")]
 
     def settings(self, module: str = "orders", **more: Any) -> DatabaseSettings:
-        return DatabaseSettings.model_validate({"url": self.dsn(module), **more})
+        patient = {"acquire_timeout_ms": 30_000, "statement_timeout_ms": 30_000}
+        return DatabaseSettings.model_validate({"url": self.dsn(module), **patient, **more})
 
     def migrations(self, path: Path = MIGRATIONS, module: str = "orders") -> Migrations:
         models = MODELS if module == "orders" else ()
@@ -106,7 +107,7 @@ async def migrated(template: Place) -> AsyncIterator[Place]:
     """A copy, with all but the privileges on the database itself."""
     place = new_place(template.admin_dsn, owner=template.name)
     async with connected(place.admin_dsn) as admin:
-        await admin.execute(f'CREATE DATABASE "{place.name}" TEMPLATE "{template.name}" STRATEGY file_copy')
+        await admin.execute(f'CREATE DATABASE "{place.name}" TEMPLATE "{template.name}"')
         yield place
         await admin.execute(f'DROP DATABASE "{place.name}" WITH (FORCE)')
 

@@ -1,7 +1,9 @@
 import asyncio
 import contextvars
+from collections.abc import Awaitable
 from typing import Any
 
+import asyncpg
 import pytest
 from tortoise.exceptions import ConfigurationError, IntegrityError, OperationalError
 
@@ -12,6 +14,7 @@ from libs.errors import Conflict, Unavailable
 from libs.ids import uuid7
 from tests.integration.db.conftest import MODELS, Place
 from tests.integration.db.models import Customer, Order
+from tests.waiting import until
 
 INSERT = """/* customers.insert */
 INSERT INTO customers (id, created_at, updated_at, email) VALUES ($1, now(), now(), $2)"""
@@ -180,11 +183,15 @@ async def test_a_lock_that_is_not_free_is_unavailable(migrated: Place) -> None:
 async def test_a_killed_connection_is_unavailable_once(
     migrated: Place, in_transaction: bool
 ) -> None:
-    kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1"
+    rest = asyncio.Event()
     async with migrated.opened(pool_max=1) as db, migrated.admin() as admin:
-        running = asyncio.create_task(held(db) if in_transaction else sleeping(db))
-        await asyncio.sleep(0.2)
-        await admin.execute(kill, migrated.role("orders"))
+        running = asyncio.create_task(held(db, rest) if in_transaction else sleeping(db))
+        state = "idle in transaction" if in_transaction else "active"
+        await until(lambda: backends(admin, migrated, state), f"a connection that is {state}")
+        await admin.execute(KILL, migrated.role("orders"))
+        await until(lambda: none(backends(admin, migrated)), "its end")
+        await asyncio.sleep(0.1)  # the pool has been told too
+        rest.set()
         with pytest.raises(Unavailable):
             await running
         await db.ping()
@@ -196,17 +203,44 @@ async def sleeping(db: Database) -> None:
     await db.rows("SELECT pg_sleep(5)")
 
 
-async def held(db: Database) -> None:
+async def held(db: Database, rest: asyncio.Event) -> None:
     async with db.transaction():
         await db.ping()
-        await asyncio.sleep(0.4)
+        await rest.wait()
         await db.ping()
+
+
+KILL = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1"
+
+
+async def backends(admin: asyncpg.Connection, place: Place, state: str = "%") -> list[int]:
+    """The server's processes for the module, in a state if one is given."""
+    rows = await admin.fetch(
+        "SELECT pid FROM pg_stat_activity WHERE datname = $1 AND usename = $2 AND state LIKE $3",
+        place.name,
+        place.role("orders"),
+        state,
+    )
+    return [row["pid"] for row in rows]
+
+
+async def none(found: Awaitable[list[int]]) -> bool:
+    return not await found
 
 
 async def test_a_transaction_that_rests_too_long_is_unavailable(migrated: Place) -> None:
-    async with migrated.opened(idle_in_transaction_timeout_ms=50) as db:
+    async with (
+        migrated.opened(idle_in_transaction_timeout_ms=50) as db,
+        migrated.admin() as admin,
+    ):
+        rest = asyncio.Event()
+        resting = asyncio.create_task(held(db, rest))
+        await until(lambda: backends(admin, migrated, "idle in transaction"), "the transaction")
+        await until(lambda: none(backends(admin, migrated, "idle in transaction")), "its end")
+        await asyncio.sleep(0.1)  # the pool has been told too
+        rest.set()
         with pytest.raises(Unavailable):
-            await held(db)
+            await resting
         await db.ping()
 
 
@@ -215,11 +249,9 @@ async def test_a_restart_of_the_server_is_survived(migrated: Place) -> None:
     async with migrated.opened(pool_min=0, pool_max=2) as db:
         await db.ping()
         async with migrated.admin() as admin:
-            await admin.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1",
-                migrated.role("orders"),
-            )
-        await asyncio.sleep(0.1)
+            await admin.execute(KILL, migrated.role("orders"))
+            await until(lambda: none(backends(admin, migrated)), "their end")
+        await asyncio.sleep(0.1)  # the pool has been told too
         await db.ping()
 
 

@@ -12,6 +12,7 @@ from libs.db.unit_of_work import unit_of_work
 from libs.errors import Unavailable
 from tests.integration.db.conftest import MIGRATIONS, MODELS, Place
 from tests.integration.db.models import Customer
+from tests.waiting import until
 
 ALL = ["1_init.py", "2_outbox.py", "3_order_notes.py"]
 
@@ -115,8 +116,10 @@ async def test_a_lock_is_waited_for_in_short_attempts(
         working = asyncio.create_task(
             migrate([migrated.migrations(tmp_path)], lock_timeout_ms=50, pause_s=0.2)
         )
-        await asyncio.sleep(0.3)
-        assert any(line["event"] == "migration.lock_not_available" for line in log)
+        await until(
+            lambda: any(line["event"] == "migration.lock_not_available" for line in log),
+            "the first attempt has failed",
+        )
         await reading.rollback()
         assert await working == {"orders": ["4_paid.py"]}
 

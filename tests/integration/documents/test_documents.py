@@ -1,16 +1,13 @@
 """The document database over a real server."""
 
-import asyncio
-import os
-import signal
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID, uuid4
 
 import odmantic
-import psutil
 import pytest
 from odmantic import Field, Model
 from pydantic import SecretStr
@@ -22,7 +19,8 @@ from libs.documents.indexes import Index
 from libs.documents.settings import DocumentsSettings
 from libs.embedded.server import free_port
 from libs.errors import DeadlineExceeded, Unavailable
-from tests.servers import QuickMongo
+from tests.integration.own_servers import OwnMongo
+from tests.waiting import until
 
 
 class Thing(Model):
@@ -33,29 +31,16 @@ class Thing(Model):
     made_at: datetime
 
 
-class Hanging(QuickMongo):
-    """A server of a test's own, which can be made to hang."""
-
-    def pause(self) -> None:
-        os.kill(self.pid, signal.SIGSTOP)
-        process = psutil.Process(self.pid)
-        while process.status() != psutil.STATUS_STOPPED:  # it may take a while on a busy machine
-            time.sleep(0.001)
-
-    def resume(self) -> None:
-        os.kill(self.pid, signal.SIGCONT)
-
-
 @pytest.fixture
-async def mongo(tmp_path: Path) -> AsyncIterator[Hanging]:
-    server = Hanging(tmp_path, environ=os.environ)
+async def mongo(tmp_path: Path) -> AsyncIterator[OwnMongo]:
+    server = OwnMongo(tmp_path)
     await server.start()
     yield server
     await server.stop()
 
 
 @pytest.fixture
-async def impatient(mongo: Hanging, settings: DocumentsSettings) -> AsyncIterator[Documents]:
+async def impatient(mongo: OwnMongo, settings: DocumentsSettings) -> AsyncIterator[Documents]:
     """A client of that server."""
     shared = Documents()
     url = SecretStr(mongo.url)
@@ -141,21 +126,27 @@ async def test_nobody_listens(nobody: Documents) -> None:
 
 
 async def test_a_server_that_hangs_is_given_up_and_found_again(
-    impatient: Documents, mongo: Hanging
+    impatient: Documents, mongo: OwnMongo
 ) -> None:
-    mongo.pause()
+    await mongo.pause()
     started = time.monotonic()
     with pytest.raises(Unavailable):
         async with impatient.operation():
             await impatient.collection("things").find_one({})
     assert time.monotonic() - started < 1
     mongo.resume()
-    await asyncio.sleep(0.2)
-    await impatient.ping()
+
+    async def answers() -> bool:
+        with suppress(Unavailable):
+            await impatient.ping()
+            return True
+        return False
+
+    await until(answers, "the server is found again")
 
 
-async def test_the_contexts_deadline_holds(impatient: Documents, mongo: Hanging) -> None:
-    mongo.pause()
+async def test_the_contexts_deadline_holds(impatient: Documents, mongo: OwnMongo) -> None:
+    await mongo.pause()
     deadline = time.monotonic() + 0.2
     context = RequestContext(context_id="ctx-12345678", service="api", deadline=deadline)
     with use(context), pytest.raises(DeadlineExceeded):

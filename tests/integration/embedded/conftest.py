@@ -1,5 +1,6 @@
 """Data folders for profiles, and a way to start only some of the servers."""
 
+import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from libs.embedded.profile import (
     MONGO_URL,
     REDIS_URL,
 )
+from tests.servers import PASSWORD, Servers, copy_owned, memory
 
 ADDRESSES = {
     "postgres": (DATABASE_ADMIN_URL, "postgresql://admin:secret@database.example/elsewhere"),
@@ -28,8 +30,18 @@ Profiles = Callable[..., EmbeddedProfile]
 @pytest.fixture
 def data() -> Iterator[Path]:
     """Not `tmp_path`: pytest takes away other accounts' way to it, and PostgreSQL never is root."""
-    with tempfile.TemporaryDirectory(prefix="throughline-") as folder:
+    with tempfile.TemporaryDirectory(prefix="throughline-", dir=memory()) as folder:
         yield Path(folder) / "data"
+
+
+@pytest.fixture
+def used(data: Path, servers: Servers) -> Path:
+    """`data` after an earlier start of PostgreSQL: creating a cluster takes its time."""
+    home = data / "postgres"
+    home.mkdir(parents=True)
+    copy_owned(Path(servers.cluster), home / "cluster")
+    (data / "secrets.json").write_text(json.dumps({"postgres": PASSWORD}))
+    return data
 
 
 @pytest.fixture

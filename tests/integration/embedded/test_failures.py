@@ -89,7 +89,7 @@ def taken_port() -> Iterator[int]:
 
 @pytest.mark.parametrize("name", ["postgres", "valkey", "mongo", "kafka"])
 async def test_a_port_that_another_takes_first(
-    name: str, profile_of: Profiles, taken_port: int, monkeypatch: pytest.MonkeyPatch
+    name: str, profile_of: Profiles, used: Path, taken_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ports = [taken_port]
     free_port = server.free_port
@@ -126,11 +126,8 @@ async def test_a_server_that_dies_is_noticed(profile_of: Profiles) -> None:
         await profile.stop()
 
 
-async def test_a_lost_password_is_said_so(profile_of: Profiles, data: Path) -> None:
-    profile = profile_of("postgres")
-    await profile.start(quiet)
-    await profile.stop()
-    (data / "secrets.json").unlink()
+async def test_a_lost_password_is_said_so(profile_of: Profiles, used: Path) -> None:
+    (used / "secrets.json").unlink()
     with pytest.raises(EmbeddedError, match=r"does not know the password in .*secrets\.json"):
         await profile_of("postgres").start(quiet)
 

@@ -67,7 +67,12 @@ async def kafka_answers(address: str) -> None:
     async with AIOKafkaProducer(bootstrap_servers=address, acks="all") as producer:
         await producer.send_and_wait("topic", b"value", key=b"key", headers=[("name", b"x")])
     async with AIOKafkaConsumer(
-        "topic", bootstrap_servers=address, group_id="group", auto_offset_reset="earliest"
+        "topic",
+        bootstrap_servers=address,
+        group_id="group",
+        auto_offset_reset="earliest",
+        session_timeout_ms=1500,  # Tansu lets who joins first wait for half of it
+        heartbeat_interval_ms=300,
     ) as consumer:
         record = await asyncio.wait_for(consumer.getone(), 10)
     assert (record.key, record.value, record.headers) == (b"key", b"value", (("name", b"x"),))
@@ -94,7 +99,7 @@ async def test_every_server_answers_its_real_client(profile_of: Profiles) -> Non
     assert not any(psutil.pid_exists(pid) for pid in pids)
 
 
-async def test_data_survive_a_restart(profile_of: Profiles) -> None:
+async def test_data_survive_a_restart(profile_of: Profiles, used: Path) -> None:
     first = profile_of("postgres", "mongo")
     settings = await first.start(quiet)
     try:
@@ -118,7 +123,9 @@ async def test_data_survive_a_restart(profile_of: Profiles) -> None:
         await second.stop()
 
 
-async def test_a_module_logs_in_with_the_password_of_its_url(profile_of: Profiles) -> None:
+async def test_a_module_logs_in_with_the_password_of_its_url(
+    profile_of: Profiles, used: Path
+) -> None:
     profile = profile_of("postgres", modules=("auth", "worker"))
     settings = await profile.start(quiet)
     try:
@@ -212,7 +219,7 @@ async def test_a_long_path_with_blanks_works(profile_of: Profiles, data: Path) -
         await profile.stop()
 
 
-async def test_stopping_does_not_wait_for_clients(profile_of: Profiles) -> None:
+async def test_stopping_does_not_wait_for_clients(profile_of: Profiles, used: Path) -> None:
     profile = profile_of(*ALL)
     settings = await profile.start(quiet)
     connection = await asyncpg.connect(settings[DATABASE_ADMIN_URL])

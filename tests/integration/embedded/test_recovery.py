@@ -101,16 +101,16 @@ async def row_is_there(settings: dict[str, str]) -> bool:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of that death")
-async def test_servers_end_when_we_are_killed(data: Path, environ: dict[str, str]) -> None:
-    parent = Parent.start(data, environ)
+async def test_servers_end_when_we_are_killed(used: Path, environ: dict[str, str]) -> None:
+    parent = Parent.start(used, environ)
     parent.end(signal.SIGKILL)
     assert await all_gone(parent.family, within=8)
 
 
 async def test_we_start_at_once_after_being_killed(
-    data: Path, environ: dict[str, str], profile_of: Profiles
+    used: Path, environ: dict[str, str], profile_of: Profiles
 ) -> None:
-    parent = Parent.start(data, environ)
+    parent = Parent.start(used, environ)
     await write_a_row(parent.settings)
     parent.end(signal.SIGKILL)
 
@@ -124,10 +124,10 @@ async def test_we_start_at_once_after_being_killed(
 
 
 async def test_orphans_that_went_on_are_ended_at_the_next_start(
-    data: Path, environ: dict[str, str], profile_of: Profiles
+    used: Path, environ: dict[str, str], profile_of: Profiles
 ) -> None:
     """As on a system that does not tell a child of its parent's death."""
-    parent = Parent.start(data, environ)
+    parent = Parent.start(used, environ)
     await write_a_row(parent.settings)
     for process in parent.family:
         process.suspend()
@@ -147,9 +147,9 @@ async def test_orphans_that_went_on_are_ended_at_the_next_start(
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_ctrl_c_reaches_us_alone_and_stops_everything(
-    data: Path, environ: dict[str, str], number: signal.Signals
+    used: Path, environ: dict[str, str], number: signal.Signals
 ) -> None:
-    parent = Parent.start(data, environ)
+    parent = Parent.start(used, environ)
     assert all(
         os.getpgid(process.pid) != os.getpgid(parent.process.pid) for process in parent.family
     )
@@ -158,17 +158,17 @@ async def test_ctrl_c_reaches_us_alone_and_stops_everything(
 
 
 async def test_a_stale_lock_file_with_the_number_of_a_stranger(
-    data: Path, profile_of: Profiles
+    used: Path, profile_of: Profiles
 ) -> None:
     first = profile_of("postgres")
     await first.start(quiet)
-    lock = data / "postgres" / "cluster" / "postmaster.pid"
+    lock = used / "postgres" / "cluster" / "postmaster.pid"
     text = lock.read_text()
     await first.stop()
     stranger = subprocess.Popen(["sleep", "60"])  # noqa: ASYNC220
     try:
         lock.write_text("\n".join([str(stranger.pid), *text.splitlines()[1:]]) + "\n")
-        note = data / "run" / "postgres.pid"
+        note = used / "run" / "postgres.pid"
         note.write_text(f"{stranger.pid} {time.time():.3f} /usr/bin/postgres\n")
         second = profile_of("postgres")
         await second.start(quiet)

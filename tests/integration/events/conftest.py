@@ -1,8 +1,9 @@
 """Two modules, `sender` and `receiver`, with schemas of their own and a broker."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 from secrets import token_hex
 
 import pytest
@@ -14,7 +15,7 @@ from libs.events.ddl import INBOX_V1, OUTBOX_V1
 from libs.events.kafka import KafkaBus
 from libs.events.settings import EventSettings
 from tests.integration.databases import connected, create_database
-from tests.integration.events.servers import Tansu
+from tests.integration.own_servers import OwnKafka
 
 
 @pytest.fixture(scope="session")
@@ -24,14 +25,14 @@ def events_url(postgres_url: str) -> str:
 
 
 @pytest.fixture
-def stopped_broker() -> Iterator[Tansu]:
-    tansu = Tansu()
-    yield tansu
-    tansu.stop()
+async def stopped_broker(tmp_path: Path) -> AsyncIterator[OwnKafka]:
+    kafka = OwnKafka(tmp_path)
+    yield kafka
+    await kafka.stop()
 
 
 @pytest.fixture
-async def broker(stopped_broker: Tansu) -> Tansu:
+async def broker(stopped_broker: OwnKafka) -> OwnKafka:
     await stopped_broker.start()
     return stopped_broker
 
@@ -68,7 +69,7 @@ async def modules(events_url: str) -> AsyncIterator[Modules]:
 
 
 @pytest.fixture
-def event_settings(stopped_broker: Tansu) -> EventSettings:
+def event_settings(stopped_broker: OwnKafka) -> EventSettings:
     return EventSettings(
         bootstrap_servers=stopped_broker.address,
         enable_idempotence=False,

@@ -26,7 +26,7 @@ from tests.integration.events.flow import (
     relay_of,
     unpublished,
 )
-from tests.integration.events.servers import Tansu
+from tests.integration.own_servers import OwnKafka
 from tests.waiting import until
 
 
@@ -68,7 +68,7 @@ class DyingQueue(OutboxQueue):
 
 
 async def test_a_consumer_that_dies_in_the_handler_leaves_the_event_to_the_next(
-    modules: Modules, broker: Tansu, bus: Bus
+    modules: Modules, broker: OwnKafka, bus: Bus
 ) -> None:
     at_work = asyncio.Event()
 
@@ -88,7 +88,7 @@ async def test_a_consumer_that_dies_in_the_handler_leaves_the_event_to_the_next(
 
 async def test_a_consumer_that_dies_before_the_commit_does_not_repeat_the_effect(
     modules: Modules,
-    broker: Tansu,
+    broker: OwnKafka,
     bus: KafkaBus,
     event_settings: EventSettings,
     log: list[EventDict],
@@ -108,7 +108,7 @@ async def test_a_consumer_that_dies_before_the_commit_does_not_repeat_the_effect
 
 
 async def test_a_relay_that_dies_before_marking_publishes_again_under_the_same_id(
-    modules: Modules, broker: Tansu, bus: Bus, log: list[EventDict]
+    modules: Modules, broker: OwnKafka, bus: Bus, log: list[EventDict]
 ) -> None:
     queue = DyingQueue(modules.sender)
     queue.about_to_mark = asyncio.Event()
@@ -127,7 +127,7 @@ async def test_a_relay_that_dies_before_marking_publishes_again_under_the_same_i
 
 
 async def test_one_relay_is_active_and_another_takes_over(
-    modules: Modules, broker: Tansu, bus: Bus
+    modules: Modules, broker: OwnKafka, bus: Bus
 ) -> None:
     first, second = relay_of(modules.sender, bus), relay_of(modules.sender, bus)
 
@@ -152,7 +152,7 @@ async def test_one_relay_is_active_and_another_takes_over(
 
 
 async def test_a_relay_survives_the_loss_of_its_database_connection(
-    modules: Modules, broker: Tansu, bus: Bus, log: list[EventDict]
+    modules: Modules, broker: OwnKafka, bus: Bus, log: list[EventDict]
 ) -> None:
     async with running(relay_of(modules.sender, bus)):
         await publish(modules.sender, Noted(note_id="n"))
@@ -167,7 +167,7 @@ async def test_a_relay_survives_the_loss_of_its_database_connection(
 
 
 async def test_the_broker_need_not_be_there_at_the_start(
-    modules: Modules, stopped_broker: Tansu, bus: Bus, log: list[EventDict]
+    modules: Modules, stopped_broker: OwnKafka, bus: Bus, log: list[EventDict]
 ) -> None:
     async with running(relay_of(modules.sender, bus)), running(consumer_of(modules.receiver, bus)):
         await publish(modules.sender, Noted(note_id="n", text="x"))
@@ -181,12 +181,12 @@ async def test_the_broker_need_not_be_there_at_the_start(
 
 
 async def test_the_broker_may_go_away_and_come_back(
-    modules: Modules, broker: Tansu, bus: Bus, log: list[EventDict]
+    modules: Modules, broker: OwnKafka, bus: Bus, log: list[EventDict]
 ) -> None:
     async with running(relay_of(modules.sender, bus)), running(consumer_of(modules.receiver, bus)):
         await publish(modules.sender, Noted(note_id="n", text="before"))
         await until(has_effects(modules.receiver, "before"), "the first effect")
-        broker.stop()
+        await broker.stop()
         await publish(modules.sender, Noted(note_id="n", text="while"))
 
         async def relay_failed() -> bool:
@@ -201,7 +201,7 @@ async def test_the_broker_may_go_away_and_come_back(
 
 
 async def test_stopping_finishes_and_commits_the_event_at_hand(
-    modules: Modules, broker: Tansu, bus: Bus, log: list[EventDict]
+    modules: Modules, broker: OwnKafka, bus: Bus, log: list[EventDict]
 ) -> None:
     at_work, go_on = asyncio.Event(), asyncio.Event()
 

@@ -27,14 +27,14 @@ from tests.integration.events.flow import (
     relay_of,
     unpublished,
 )
-from tests.integration.events.servers import Tansu
+from tests.integration.own_servers import OwnKafka
 from tests.waiting import until
 
 CONTEXT = RequestContext(context_id="ctx-of-a-test", service="sender", actor="user-1")
 
 
 @pytest.fixture(autouse=True)
-async def broker_is_up(broker: Tansu) -> None:
+async def broker_is_up(broker: OwnKafka) -> None:
     """All of these tests have a broker."""
 
 
@@ -137,7 +137,7 @@ async def test_members_of_a_group_share_the_work(modules: Modules, bus: Bus) -> 
 async def test_republishing_makes_up_for_what_the_broker_lost(
     modules: Modules,
     bus: Bus,
-    broker: Tansu,
+    broker: OwnKafka,
     event_settings: EventSettings,
     log: list[EventDict],
 ) -> None:
@@ -148,7 +148,7 @@ async def test_republishing_makes_up_for_what_the_broker_lost(
             await until(has_effects(modules.receiver, "handled"), "the first effect")
         await publish(modules.sender, Noted(note_id="n", text="lost"))
         await until(all_published(modules.sender), "nothing left to publish")
-    broker.stop()
+    await broker.stop()
     await broker.start()
     again = KafkaBus()  # as after a restart of the process: Tansu takes what an old client sends
     again.configure(event_settings)  # to a topic that is gone, and drops it

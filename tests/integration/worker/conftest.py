@@ -37,7 +37,12 @@ def worker_database(postgres_url: str) -> ModuleDatabase:
 async def worker_settings(worker_database: ModuleDatabase) -> WorkerSettings:
     """Settings of a worker whose database is empty."""
     await worker_database.empty()
-    return settings(WORKER_DATABASE_URL=worker_database.url, WORKER_CONSUMER_RETRY_BASE_S="0.05")
+    return settings(
+        WORKER_DATABASE_URL=worker_database.url,
+        WORKER_DATABASE_ACQUIRE_TIMEOUT_MS="30000",
+        WORKER_DATABASE_STATEMENT_TIMEOUT_MS="30000",
+        WORKER_CONSUMER_RETRY_BASE_S="0.05",
+    )
 
 
 @pytest.fixture

@@ -110,10 +110,12 @@ async def test_every_event_is_audited_as_it_came(worker: Worker) -> None:
     )
 
     async def all_are_there() -> bool:
-        return await worker.count("audit_records") == len(envelopes) + 1
+        # and what the worker itself says to the order
+        return await worker.count("audit_records") == len(envelopes) + 2
 
     await until(all_are_there, "all records")
     rows = {row["event_id"]: row for row in await worker.db.rows("SELECT * FROM audit_records")}
+    assert [row["type"] for row in rows.values()].count("OrderAssessed") == 1
     for envelope in (*envelopes, newer):
         row = rows[envelope.id]
         assert json.loads(row["data"]) == json.loads(envelope.data)

@@ -12,14 +12,7 @@ from libs.cache.cache import Cache, Cached
 from libs.cache.memory import MemoryStore
 from libs.context import RequestContext, current, transaction_open, use
 from libs.errors import DeadlineExceeded, NotFound, Unavailable
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.clock import Clock
 
 
 class Source:

@@ -56,16 +56,6 @@ class Party:
         return HttpClient("party", "http://party.test", settings, httpx.MockTransport(self))
 
 
-class Clock:
-    """Stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 def rates_snapshot() -> RatesSnapshot:
     return RatesSnapshot.model_validate(
         {

@@ -10,12 +10,12 @@ from libs.errors import Unavailable
 from services.integrations.answers import OUTDATED_S, RECENT_S, UNKNOWN_S
 from services.integrations.exchange_rates.errors import UnknownCurrency
 from services.integrations.holidays.errors import UnknownCountry
+from tests.clock import Clock
 from tests.unit.integrations.parties import (
     DAY,
     HOLIDAYS,
     HOUR,
     RATE,
-    Clock,
     Party,
     exchange_rates,
     figures,
