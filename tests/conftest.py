@@ -3,6 +3,7 @@
 import io
 import logging
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,6 +36,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     asked_for = [config.invocation_params.dir / name.partition("::")[0] for name in config.args]
     if hasattr(config, "workerinput") or config.option.collectonly or not are_needed(asked_for):
         return
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: with an orderly end
     terminal = config.pluginmanager.get_plugin("terminalreporter")
     servers = SharedServers()
     try:

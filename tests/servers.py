@@ -32,7 +32,6 @@ REDIS_DATABASES: Final = 128
 USERS: Final = Path(__file__).parent / "integration"
 """The folder of the tests that use these servers."""
 
-
 PASSWORD: Final = "a-password"
 _ROOM: Final = 4 * 2**30  # bytes
 
