@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import secrets
 import signal
 import socket
 import time
@@ -27,6 +28,7 @@ Progress = Callable[[str], None]
 START_TIMEOUT: Final = 60.0  # seconds
 _PING_TIMEOUT: Final = 5.0
 _PORT_ATTEMPTS: Final = 10
+_PORTS: Final = range(15_000, 32_000)
 _PORT_TAKEN: Final = ("address already in use", "address in use", "errno 98", "errno 48")
 
 
@@ -193,11 +195,16 @@ class ChildServer(ABC):
 
 
 def free_port() -> int:
-    """A port of the loopback address that nobody listens on, for now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+    """A port of the loopback address that nobody listens on, for now.
+
+    Not from the range out of which the system gives ports to outgoing connections: there, one might
+    take it before its listener does.
+    """
+    while True:
+        port = secrets.choice(_PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 async def exchange(port: int, request: bytes, *, enough: Callable[[bytes], bool]) -> bytes:

@@ -186,7 +186,7 @@ async def test_the_broker_may_go_away_and_come_back(
     async with running(relay_of(modules.sender, bus)), running(consumer_of(modules.receiver, bus)):
         await publish(modules.sender, Noted(note_id="n", text="before"))
         await until(has_effects(modules.receiver, "before"), "the first effect")
-        await broker.stop()
+        await broker.pause()  # not stopped: this one would come back empty, which Kafka does not
         await publish(modules.sender, Noted(note_id="n", text="while"))
 
         async def relay_failed() -> bool:
@@ -194,9 +194,8 @@ async def test_the_broker_may_go_away_and_come_back(
 
         await until(relay_failed, "the relay has noticed")
         assert await unpublished(modules.sender) == 1
-        await broker.start()
+        broker.resume()
         await publish(modules.sender, Noted(note_id="n", text="after"))
-        # In whatever order: this broker comes back empty, and counts offsets from 0 again.
         await until(has_effects(modules.receiver, "before", "while", "after"), "all effects")
 
 
