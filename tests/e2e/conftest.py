@@ -48,11 +48,6 @@ def data() -> Iterator[Path]:
         yield data
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes longest: a file is one worker's, and the last should be short."""
-    items.sort(key=lambda item: "e2e" not in item.nodeid.split("/"))
-
-
 @pytest.fixture(scope="session")
 def stacks() -> Iterator[Callable[[str], Stack]]:
     """Gives the running system of a topology, started when it is first asked for.
