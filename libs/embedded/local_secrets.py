@@ -28,7 +28,7 @@ class Secrets:
         if _valid(name) not in known:
             known[name] = secrets.token_urlsafe(24)
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            _write_private(self._path, json.dumps(known, indent=2, sort_keys=True) + "\n")
+            write_private(self._path, json.dumps(known, indent=2, sort_keys=True) + "\n")
         return known[name]
 
     def file(self, name: str, make: Callable[[], str]) -> Path:
@@ -36,7 +36,7 @@ class Secrets:
         path = self._folder / "keys" / _valid(name)
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            _write_private(path, make())
+            write_private(path, make())
         return path
 
     def _read(self) -> dict[str, str]:
@@ -55,7 +55,7 @@ def _valid(name: str) -> str:
     return name
 
 
-def _write_private(path: Path, text: str) -> None:
+def write_private(path: Path, text: str) -> None:
     """Write the whole file or nothing, readable by us alone from its first moment."""
     part = path.with_name(f"{path.name}.part")
     part.unlink(missing_ok=True)

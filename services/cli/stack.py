@@ -23,7 +23,9 @@ from pydantic import SecretStr
 from libs import logging
 from libs.config import peer_variable
 from libs.embedded import EmbeddedError, EmbeddedProfile, Secrets
+from libs.embedded.local_secrets import write_private
 from libs.embedded.process import Child
+from libs.embedded.profile import DATABASE_ADMIN_URL, KAFKA_BOOTSTRAP_SERVERS
 from libs.embedded.server import free_port
 from services import registry
 from services.cli import process, settings
@@ -31,7 +33,6 @@ from services.cli.events import republished
 from services.cli.migrate import migrated
 from services.cli.seed import seeded
 
-ADMIN_URL: Final = "THROUGHLINE_DATABASE_ADMIN_URL"
 ONE_PROCESS: Final = {"throughline": registry.MODULES}
 PROCESS_PER_MODULE: Final = {name: (name,) for name in registry.MODULES}
 
@@ -199,11 +200,12 @@ class Stack:
         with path.open("wb") as log:
             runtime = process.runtime(self._modules, environ, log_stream=log)
             with process.told():
-                await migrated(self._modules, runtime, SecretStr(environ[ADMIN_URL]))
-                # The broker keeps its log in memory: after a restart everything is published
-                # again, and the inboxes drop what was handled.
-                start = datetime.fromtimestamp(0, UTC)
-                await republished(self._modules, runtime.settings, start)
+                await migrated(self._modules, runtime, SecretStr(environ[DATABASE_ADMIN_URL]))
+                if KAFKA_BOOTSTRAP_SERVERS in self._profile.servers:
+                    # Ours keeps its log in memory: after a restart everything is published
+                    # again, and the inboxes drop what was handled.
+                    start = datetime.fromtimestamp(0, UTC)
+                    await republished(self._modules, runtime.settings, start)
                 progress("seeding the catalogue and the demo accounts")
                 accounts = self._accounts()
                 await seeded(process.runtime(self._modules, environ, log_stream=log), accounts)
@@ -219,8 +221,8 @@ class Stack:
                 }
                 for role in ("admin", "customer")
             }
-            self.credentials.touch(mode=0o600)
-            self.credentials.write_bytes(orjson.dumps(made_up, option=orjson.OPT_INDENT_2))
+            text = orjson.dumps(made_up, option=orjson.OPT_INDENT_2).decode()
+            write_private(self.credentials, text)
         accounts: dict[str, dict[str, str]] = orjson.loads(self.credentials.read_bytes())
         return accounts
 
