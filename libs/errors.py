@@ -12,6 +12,7 @@
     ├── MethodNotAllowed
     ├── NotAcceptable
     ├── Conflict                the state does not admit it, now
+    │   └── LostRace            a concurrent change was in the way: the same again may succeed
     ├── PreconditionFailed      If-Match does not hold
     ├── PreconditionRequired    If-Match is missing
     ├── TooManyRequests
@@ -125,6 +126,11 @@ class NotAcceptable(AppError):
 class Conflict(AppError):
     code = "conflict"
     title = "The current state does not admit this"
+
+
+class LostRace(Conflict):
+    code = "lost_race"
+    title = "The data were changed by someone else at the same time"
 
 
 class PreconditionFailed(AppError):

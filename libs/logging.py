@@ -4,20 +4,23 @@ Every line has `timestamp level service version env event contextId`; the schema
 `docs/reference/log.schema.json`. Event names are static and dotted; data are fields. Loggers of
 other libraries arrive through one handler and become lines of the same form.
 
-Lines are buffered and written at least every 100 ms (at once from WARNING on), because a write a
-line costs more than all the rest of making it.
+structlog is what makes lines: `processors` is its chain. A line without an exception, and that is
+nearly every one, takes a short cut through the same steps (`_Lines.write`), because there are
+several for each request and the way through the chain costs five times as much.
+
+Lines are buffered and written at least every 100 ms, and when there are many (at once from WARNING
+on), because a write a line costs more than all the rest of making it.
 """
 
 import atexit
 import logging
-import re
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
-from functools import lru_cache
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, Final
 
 import orjson
 import structlog
@@ -25,40 +28,48 @@ from structlog.tracebacks import ExceptionDictTransformer
 from structlog.typing import EventDict, WrappedLogger
 
 from libs.context import current
+from libs.redaction import REDACTED, redact, scrub
 
-REDACTED = "[redacted]"
-
-SECRET_FIELDS = frozenset(
-    {
-        *("password", "newpassword", "currentpassword", "secret", "clientsecret"),
-        *("token", "accesstoken", "refreshtoken", "authorization", "cookie", "setcookie"),
-        *("apikey", "xapikey", "privatekey", "signingkey", "email", "dsn"),
-    }
-)
-"""Field names, in lower case without separators, whose values are never logged."""
-
-_SECRET_SHAPES = re.compile(
-    r"eyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?"  # a JSON Web Token
-    r"|(?<=://)[^/\s:@]*:[^/\s@]*(?=@)"  # user and password in a URL
-    r"|(?i:bearer\s+)[\w.~+/-]+=*"
-    r"|[\w.+%-]+@[\w-]+(?:\.[\w-]+)+"  # an e-mail address
-    r"|(?i:(?:password|passwd|secret|token|api[_-]?key)\w*['\"]?\s*[=:]\s*)['\"]?[^\s'\",;}&]+"
-    r"|(?<=\?)[^\s'\"]+"  # the query of a URL
-)
-_HINT = re.compile(r"[@?=:]|eyJ|earer ")
-"""What every shape above has in it: one cheap look saves most strings the dear one."""
-
-_TRUSTED = frozenset(
-    ("timestamp", "level", "service", "event", "contextId", "version", "env", "statement", "method")
-)
-"""Fields whose values are ours: made here, or names from the code."""
-
-_CONTAINERS = (Mapping, list, tuple, set, frozenset)
+__all__ = ["REDACTED", "Log", "close", "configure", "flush", "get_logger", "processors", "scrub"]
 
 
-def get_logger() -> structlog.typing.FilteringBoundLogger:
+MOST_LINES: Final = 200
+"""So many lines are not waited with: what is held back for long is memory the process never needs
+again."""
+
+
+class Log:
     """The logger. Usage: `log.info("order.placed", orderId=...)`."""
-    return cast(structlog.typing.FilteringBoundLogger, structlog.get_logger())
+
+    __slots__ = ()
+
+    def debug(self, event: str, /, **fields: Any) -> None:
+        _log(logging.DEBUG, "debug", event, fields)
+
+    def info(self, event: str, /, **fields: Any) -> None:
+        _log(logging.INFO, "info", event, fields)
+
+    def warning(self, event: str, /, **fields: Any) -> None:
+        _log(logging.WARNING, "warning", event, fields)
+
+    def error(self, event: str, /, **fields: Any) -> None:
+        _log(logging.ERROR, "error", event, fields)
+
+    def critical(self, event: str, /, **fields: Any) -> None:
+        _log(logging.CRITICAL, "critical", event, fields)
+
+    def exception(self, event: str, /, **fields: Any) -> None:
+        """An error, with the exception that is being handled."""
+        _log(logging.ERROR, "error", event, {"exc_info": True, **fields})
+
+    def log(self, level: int, event: str, /, **fields: Any) -> None:
+        """A line of one of the standard levels."""
+        _log(level, logging.getLevelName(level).lower(), event, fields)
+
+
+def get_logger() -> Log:
+    """The logger; it may be made before logging is set up."""
+    return Log()
 
 
 class _BufferedOutput:
@@ -69,14 +80,18 @@ class _BufferedOutput:
         self._lines: deque[bytes] = deque()  # its appends and pops are atomic: no lock to log
         self._lock = threading.Lock()
         self._flushing: int | None = None  # the thread that does
-        self._stopped = threading.Event()
+        self._stopped = False
+        self._wanted = threading.Event()
         self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
         self._interval = interval
         self._thread.start()
         atexit.register(self.close)
 
     def write(self, line: bytes) -> None:
-        self._lines.append(line)
+        lines = self._lines
+        lines.append(line)
+        if len(lines) == MOST_LINES:
+            self._wanted.set()
 
     def flush(self) -> None:
         if self._flushing == threading.get_ident():
@@ -92,12 +107,15 @@ class _BufferedOutput:
 
     def close(self) -> None:
         atexit.unregister(self.close)
-        self._stopped.set()
+        self._stopped = True
+        self._wanted.set()
         self._thread.join()
         self.flush()
 
     def _run(self) -> None:
-        while not self._stopped.wait(self._interval):
+        while not self._stopped:
+            self._wanted.wait(self._interval)
+            self._wanted.clear()
             self.flush()
 
 
@@ -119,6 +137,74 @@ class _OutputLogger:
     error = critical = exception = fatal = warning
 
 
+class _Lines:
+    """The short cut: what `processors` does, for a line without an exception.
+
+    Args:
+        chain: structlog's; while something else is at its end (a test that captures lines), there
+            is no short cut.
+        level: the least level that is written.
+        constants: fields of every line.
+    """
+
+    def __init__(
+        self,
+        chain: list[structlog.typing.Processor],
+        output: _BufferedOutput,
+        *,
+        level: int,
+        constants: Mapping[str, str],
+    ) -> None:
+        self._chain = chain
+        self._output = output
+        self._level = level
+        self._constants = constants
+        self._second = (0, "")  # since the epoch, and in text
+
+    def take(self, number: int, level: str, event: str, fields: dict[str, Any]) -> bool:
+        """Write the line, unless it is below the level; False if it is one for structlog."""
+        if number < self._level:
+            return True
+        if "exc_info" in fields or self._chain[-1] is not _render:
+            return False
+        context = current()
+        line = {
+            "timestamp": self._now(),
+            "level": level,
+            "service": context.service,
+            "event": event,
+            "contextId": context.context_id,
+        }
+        if context.causation_id is not None:
+            line["causationId"] = context.causation_id
+        if context.actor is not None:
+            line["userId"] = context.actor
+        if context.session_id is not None:
+            line["sessionId"] = context.session_id
+        if fields:
+            redact(fields)
+            line |= fields
+        line |= self._constants
+        self._output.write(_dump(line))
+        if number >= logging.WARNING:
+            self._output.flush()
+        return True
+
+    def _now(self) -> str:
+        """As `datetime.isoformat` has it, which would write the day and hour anew each time."""
+        seconds, fraction = divmod(time.time_ns(), 1_000_000_000)
+        second, text = self._second
+        if seconds != second:
+            text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+            self._second = (seconds, text)
+        return f"{text}.{fraction // 1000:06d}Z"
+
+
+def _log(number: int, level: str, event: str, fields: dict[str, Any]) -> None:
+    if _lines is None or not _lines.take(number, level, event, fields):
+        getattr(structlog.get_logger(), level)(event, **fields)
+
+
 def _add_context(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     context = current()
     event.setdefault("service", context.service)
@@ -127,52 +213,41 @@ def _add_context(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
         event.setdefault("causationId", context.causation_id)
     if context.actor is not None:
         event.setdefault("userId", context.actor)
+    if context.session_id is not None:
+        event.setdefault("sessionId", context.session_id)
     return event
 
 
-def _add_constants(version: str, environment: str) -> structlog.typing.Processor:
+def _add_constants(constants: Mapping[str, str]) -> structlog.typing.Processor:
     def add(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-        event["version"] = version
-        event["env"] = environment
+        event.update(constants)
         return event
 
     return add
 
 
-def scrub(text: str) -> str:
-    """`text` without anything that looks like a secret, a token, an e-mail address or a query."""
-    return _SECRET_SHAPES.sub(REDACTED, text) if _HINT.search(text) else text
-
-
-def _redact(value: Any) -> Any:
-    if isinstance(value, str):
-        return scrub(value)
-    if isinstance(value, Mapping):
-        return {
-            scrub(str(k)): REDACTED if _is_secret(str(k)) else _redact(v) for k, v in value.items()
-        }
-    if isinstance(value, _CONTAINERS):
-        return [_redact(v) for v in value]
-    return value
-
-
-@lru_cache(maxsize=1024)
-def _is_secret(name: str) -> bool:
-    return name.replace("_", "").replace("-", "").lower() in SECRET_FIELDS
-
-
-def redact(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Take out what must never be logged: by the field's name, and by the value's shape."""
-    for name, value in event.items():
-        if name in _TRUSTED:
-            continue
-        if _is_secret(name):
-            event[name] = REDACTED
-        elif isinstance(value, str):
-            event[name] = scrub(value)
-        elif isinstance(value, _CONTAINERS):
-            event[name] = _redact(value)
+def _take_secrets_out(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    redact(event)
     return event
+
+
+_FIRST: Final = ("timestamp", "level", "service", "event", "contextId")
+
+
+def _render(_: WrappedLogger, __: str, event: EventDict) -> bytes:
+    ordered = {name: event.pop(name) for name in _FIRST}  # people read lines from the left
+    return _dump({**ordered, **event})
+
+
+# A dataclass is written as its text, which is scrubbed; as an object its fields would not be.
+_OPTIONS: Final = orjson.OPT_NON_STR_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS
+
+
+def _dump(line: Mapping[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(line, _stringify, _OPTIONS)
+    except orjson.JSONEncodeError:
+        return orjson.dumps(_writable(line), _stringify, _OPTIONS)
 
 
 def _stringify(value: Any) -> str:
@@ -191,21 +266,6 @@ def _writable(value: Any) -> Any:
     if isinstance(value, list):
         return [_writable(v) for v in value]
     return str(value) if isinstance(value, int) and value.bit_length() > 63 else value
-
-
-# A dataclass is written as its text, which is scrubbed; as an object its fields would not be.
-_OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS
-
-_FIRST = ("timestamp", "level", "service", "event", "contextId")
-
-
-def _render(_: WrappedLogger, __: str, event: EventDict) -> bytes:
-    ordered = {name: event.pop(name) for name in _FIRST}  # people read lines from the left
-    line = {**ordered, **event}
-    try:
-        return orjson.dumps(line, default=_stringify, option=_OPTIONS)
-    except orjson.JSONEncodeError:
-        return orjson.dumps(_writable(line), default=_stringify, option=_OPTIONS)
 
 
 class _ForeignHandler(logging.Handler):
@@ -235,12 +295,14 @@ FOREIGN_LEVELS = {
     "tortoise": logging.WARNING,
     "tortoise.db_client": logging.CRITICAL,  # it logs statements with their parameters
     "httpx": logging.WARNING,  # it logs whole URLs
+    "python_multipart": logging.WARNING,  # at debug level, a line for each byte
     "httpcore": logging.WARNING,
     "pymongo": logging.WARNING,
     "asyncio": logging.WARNING,
 }
 
 _output: _BufferedOutput | None = None
+_lines: _Lines | None = None
 
 
 def flush() -> None:
@@ -251,7 +313,8 @@ def flush() -> None:
 
 def close() -> None:
     """Write what is buffered and leave the stream alone from now on."""
-    global _output
+    global _output, _lines
+    _lines = None
     if _output is not None:
         _output.close()
         _output = None
@@ -263,14 +326,18 @@ def processors(*, version: str, environment: str) -> list[structlog.typing.Proce
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="timestamp"),
         _add_context,
-        _add_constants(version, environment),
+        _add_constants(_constants(version, environment)),
         structlog.processors.ExceptionRenderer(
             # Local variables stay out: they once carried a password into a log.
             ExceptionDictTransformer(show_locals=False, max_frames=20)
         ),
-        redact,
+        _take_secrets_out,
         _render,
     ]
+
+
+def _constants(version: str, environment: str) -> Mapping[str, str]:
+    return {"version": version, "env": environment}
 
 
 def configure(
@@ -284,17 +351,20 @@ def configure(
         environment: the profile, for every line.
         stream: where lines go; standard output if None.
     """
-    global _output
+    global _output, _lines
     if _output is not None:
         _output.close()
     _output = output = _BufferedOutput(stream or sys.stdout.buffer)
     number = logging.getLevelNamesMapping()[level.upper()]
+    chain = processors(version=version, environment=environment)
     structlog.configure(
-        processors=processors(version=version, environment=environment),
+        processors=chain,
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=lambda *_: _OutputLogger(output),
         cache_logger_on_first_use=False,
     )
+    constants = _constants(version, environment)
+    _lines = _Lines(chain, output, level=number, constants=constants)
     root = logging.getLogger()
     root.handlers[:] = [_ForeignHandler()]
     root.setLevel(number)

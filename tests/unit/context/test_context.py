@@ -149,11 +149,22 @@ def test_amending_keeps_what_is_known() -> None:
         )
 
 
+def test_who_acts_is_amended_as_a_whole() -> None:
+    with use(_context()):
+        amend(actor="somebody", session_id="session", roles=("customer",))
+        amend(service="worker")
+        assert (current().session_id, current().roles) == ("session", ("customer",))
+        amend(roles=())
+        assert (current().session_id, current().roles) == ("session", ())
+
+
 def test_headers_carry_ids_and_no_identity() -> None:
     full = RequestContext(
         context_id="request-1",
         service="api",
         actor="somebody",
+        session_id="session",
+        roles=("admin",),
         causation_id="event-0001",
         deadline=time.monotonic(),
     )

@@ -28,6 +28,16 @@ CONTEXT = RequestContext(
 )
 
 
+def test_a_line_tells_the_session_with_and_without_the_short_cut(logged: Logged) -> None:
+    context = RequestContext(context_id="request-1", service="api", actor="u", session_id="s")
+    with use(context):
+        log.info("order.placed")
+        log.error("order.failed", exc_info=LookupError())
+    log.info("order.none")
+    lines = [logged.line(f"order.{name}") for name in ("placed", "failed", "none")]
+    assert [line.get("sessionId") for line in lines] == ["s", "s", None]
+
+
 def test_a_line_has_what_every_line_has(logged: Logged) -> None:
     log.info("order.placed", orderId="1", durationMs=1.234)
     line = logged.line("order.placed")
