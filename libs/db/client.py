@@ -3,32 +3,25 @@
 Tortoise finds it by this module's name (the `engine` of its configuration) and `client_class`.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, Literal, cast
+from functools import partial
+from typing import Any, TypeVar, cast
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 from pydantic import SecretStr
-from tortoise.backends.asyncpg.client import AsyncpgDBClient, TransactionWrapper
-from tortoise.backends.base.client import (
-    ConnectionWrapper,
-    NestedTransactionContext,
-    TransactionContext,
-)
-from tortoise.backends.base_postgres.client import translate_exceptions
-from tortoise.connection import get_connections
-from tortoise.exceptions import BaseORMException
+from tortoise.backends.base.client import ConnectionWrapper, TransactionContext
 
-from libs.db.errors import DRIVER_ERRORS, quotes_values, translate
+from libs.db.boundary import Pool
+from libs.db.errors import DRIVER_ERRORS, is_lost, translate
 from libs.db.query_log import LoggedQuery
-from libs.errors import AppError
+from libs.db.retry import on_live_connection, reads_only, until_won
+from libs.db.transaction import Isolation, Transaction
 from libs.logging import get_logger
 
-Isolation = Literal["read_committed", "repeatable_read", "serializable"]
+T = TypeVar("T")
 
 ENGINE = __name__
 
@@ -43,9 +36,16 @@ class Connection(asyncpg.Connection):
     """
 
     __slots__ = ()
+    _query_loggers: set[object]
 
     def get_reset_query(self) -> str:
         return ""
+
+    def _cleanup(self) -> None:
+        # asyncpg forgets the loggers before it tells of the statement that the end came upon
+        loggers = set(self._query_loggers)
+        super()._cleanup()  # type: ignore[misc]  # not in the stubs
+        self._query_loggers.update(loggers)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,39 +67,13 @@ class ClientOptions:
     on_query: Callable[[LoggedQuery], None]
 
 
-class _Boundary(AsyncpgDBClient):
-    """Lets none of the driver's errors through."""
-
-    async def _translate_exceptions(
-        self, func: Callable[..., Awaitable[Any]], *args: Any, **kwargs: Any
-    ) -> Any:
-        try:
-            return await func(self, *args, **kwargs)
-        except DRIVER_ERRORS as error:
-            self._note(error)
-            raise translate(error) from (None if quotes_values(error) else error)
-        except asyncio.CancelledError as error:
-            self._note(error)  # asyncpg cancels the statement at the server
-            raise
-
-    def _note(self, error: BaseException) -> None:
-        """Take notice of a failed statement."""
-
-    @translate_exceptions
-    async def execute_count(self, query: str, values: list[Any]) -> int:
-        """Run a statement and tell how many rows it touched."""
-        async with self.acquire_connection() as connection:
-            status = await connection.execute(query, *values)
-        count = str(status).rpartition(" ")[2]
-        return int(count) if count.isdigit() else 0
-
-
-class Client(_Boundary):
+class Client(Pool):
     """One module's pool of connections. Opening it needs no server."""
 
     def __init__(self, *, options: ClientOptions, connection_name: str) -> None:
         super().__init__(connection_name=connection_name)
         self._options = options
+        self._leased = 0  # connections that are out of the pool, or waited for
 
     async def create_connection(self, with_db: bool = True) -> None:
         """Make the pool (Tortoise calls this for a pool when there is none)."""
@@ -132,6 +106,7 @@ class Client(_Boundary):
             connection: asyncpg.Connection = await asyncpg.connect(
                 options.dsn.get_secret_value(),
                 timeout=options.acquire_timeout,
+                connection_class=Connection,
                 server_settings=dict(options.server_settings),
             )
         except DRIVER_ERRORS as error:
@@ -139,25 +114,54 @@ class Client(_Boundary):
         await self._prepare(connection)
         return connection
 
-    async def acquire(self) -> PoolConnectionProxy:
-        """A connection of the pool.
+    async def _translate_exceptions(
+        self, func: Callable[..., Awaitable[Any]], *args: Any, **kwargs: Any
+    ) -> Any:
+        run = partial(super()._translate_exceptions, func, *args, **kwargs)
+        single = func.__name__ != "execute_script"  # a script may have committed in the middle
+        attempt = partial(self.on_live_connection, run, lambda: single and reads_only(args[0]))
+        return await (until_won(attempt, module=self.connection_name) if single else attempt())
 
-        Raises:
-            TimeoutError: there is none in time. Also asyncpg's errors: the caller translates.
-        """
+    async def on_live_connection(
+        self, attempt: Callable[[], Awaitable[T]], repeatable: Callable[[], bool]
+    ) -> T:
+        return await on_live_connection(
+            attempt,
+            module=self.connection_name,
+            pooled=self._options.pool_max,
+            repeatable=repeatable,
+        )
+
+    async def acquire(self) -> PoolConnectionProxy:
         if self._pool is None:
             raise asyncpg.InterfaceError("the pool is closed")
-        return await self._pool.acquire(timeout=self._options.acquire_timeout)
+        # Where nothing is to be waited for a time-out costs more than all the rest. If it takes a
+        # new connection, that has its own.
+        is_free = self._leased < self._options.pool_max
+        self._leased += 1
+        try:
+            timeout = None if is_free else self._options.acquire_timeout
+            return await self._pool.acquire(timeout=timeout)
+        except BaseException:
+            self._leased -= 1
+            raise
 
-    async def release(self, connection: PoolConnectionProxy) -> None:
-        """Give a connection back."""
-        if self._pool is not None:
-            await self._pool.release(connection)
+    async def release(
+        self, connection: PoolConnectionProxy, error: BaseException | None = None
+    ) -> None:
+        if is_lost(error):
+            with suppress(asyncpg.InterfaceError):  # it has noticed, and left the pool
+                connection.terminate()
+        try:
+            if self._pool is not None:
+                await self._pool.release(connection)
+        finally:
+            self._leased -= 1
 
     def acquire_connection(self) -> ConnectionWrapper[Any]:
         return cast("ConnectionWrapper[Any]", _Lease(self))
 
-    def transaction(self, isolation: Isolation | None = None) -> "Transaction":
+    def transaction(self, isolation: Isolation | None = None) -> Transaction:
         """A transaction on a connection of its own; the task's statements go there meanwhile."""
         return Transaction(self, isolation)
 
@@ -180,134 +184,8 @@ class _Lease:
         self._connection = await self._client.acquire()
         return self._connection
 
-    async def __aexit__(self, *_: object) -> None:
-        await self._client.release(self._connection)
-
-
-class TransactionClient(_Boundary, TransactionWrapper):
-    """The connection of an open transaction, or of a savepoint in one.
-
-    Attributes:
-        aborted_by: the error for which PostgreSQL has given the transaction up, if it has. It
-            answers COMMIT with a rollback then, and that is not reported as an error.
-    """
-
-    def __init__(
-        self, parent: "Client | TransactionClient", isolation: Isolation | None = None
-    ) -> None:
-        super().__init__(parent)
-        self.aborted_by: BaseException | None = None
-        self._isolation = isolation
-        self._outer = parent if isinstance(parent, TransactionClient) else None
-        self._over = False
-        if self._outer is not None:
-            self._lock = self._outer._lock  # noqa: SLF001  one connection, one statement at a time
-
-    @property
-    def over(self) -> bool:
-        """Whether the connection was given back."""
-        return self._outer.over if self._outer is not None else self._over
-
-    async def attach(self, source: Client) -> None:
-        """Take a connection."""
-        self._connection = cast("asyncpg.Connection", await source.acquire())
-
-    async def detach(self, source: Client) -> None:
-        """Give the connection back."""
-        self._over = True
-        await source.release(cast("PoolConnectionProxy", self._connection))
-
-    def acquire_connection(self) -> ConnectionWrapper[asyncpg.Connection]:
-        if self.over:
-            raise RuntimeError(
-                "the transaction is over: a task that was started inside a unit of work has"
-                " outlived it; start such tasks outside, or from after_commit"
-            )
-        return ConnectionWrapper(self._lock, self)
-
-    def _in_transaction(self) -> TransactionContext:
-        return NestedTransactionContext(TransactionClient(self))
-
-    def _note(self, error: BaseException) -> None:
-        if isinstance(error, asyncpg.PostgresError | asyncio.CancelledError):
-            self.aborted_by = self.aborted_by or error
-
-    @translate_exceptions
-    async def begin(self) -> None:
-        self.transaction = self._connection.transaction(isolation=self._isolation)
-        await self.transaction.start()
-
-    @translate_exceptions
-    async def commit(self) -> None:
-        await super().commit()
-
-    @translate_exceptions
-    async def rollback(self) -> None:
-        await super().rollback()
-
-    async def savepoint_rollback(self) -> None:
-        await super().savepoint_rollback()
-        if self._outer is not None:  # what had failed since the savepoint is undone
-            self._outer.aborted_by = None
-
-
-class Transaction(TransactionContext):
-    """`async with`: commits at the end, rolls back on an error.
-
-    Unlike Tortoise's own it keeps no connection when BEGIN fails, and does not take a transaction
-    for committed that PostgreSQL has given up.
-    """
-
-    client: TransactionClient
-
-    def __init__(self, pool: Client, isolation: Isolation | None) -> None:
-        self._pool = pool
-        self.client = TransactionClient(pool, isolation)
-        self.connection_name = pool.connection_name
-
-    async def __aenter__(self) -> TransactionClient:
-        try:
-            await self.client.attach(self._pool)
-        except DRIVER_ERRORS as error:
-            raise translate(error) from error
-        self._handler = get_connections()
-        self._token = self._handler.set(self.connection_name, self.client)
-        try:
-            await self.client.begin()
-        except BaseException:
-            await self._leave()
-            raise
-        return self.client
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        aborted_by = self.client.aborted_by
-        try:
-            if exc is None and aborted_by is None:
-                await self.client.commit()
-            else:
-                # If even this fails the connection is of no use; the pool drops it. What is of
-                # interest is the error before.
-                with suppress(AppError, BaseORMException):
-                    await self.client.rollback()
-        finally:
-            await self._leave()
-        if exc is None and aborted_by is not None:
-            raise RuntimeError(
-                f"rolled back: a statement failed ({type(aborted_by).__name__}) and the error was"
-                " swallowed inside the transaction"
-            ) from aborted_by
-
-    async def _leave(self) -> None:
-        try:
-            with suppress(*DRIVER_ERRORS):  # a connection that cannot be reset was dropped
-                await self.client.detach(self._pool)
-        finally:
-            self._handler.reset(self._token)
+    async def __aexit__(self, _: object, error: BaseException | None, __: object) -> None:
+        await self._client.release(self._connection, error)
 
 
 client_class = Client

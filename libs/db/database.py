@@ -15,9 +15,10 @@ import asyncpg
 from tortoise.context import TortoiseContext, set_global_context
 from tortoise.models import Model
 
-from libs.db.client import ENGINE, Client, ClientOptions, Isolation, Transaction, TransactionClient
+from libs.db.client import ENGINE, Client, ClientOptions
 from libs.db.query_log import QueryLog
 from libs.db.settings import DatabaseSettings
+from libs.db.transaction import Isolation, Transaction, TransactionClient
 
 _NO_MODELS = ("libs.db.models",)
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from libs.db.database import Database
 
-RAW_TABLES: Final = frozenset({"aerich", "outbox", "inbox", "idempotency_keys"})
+RAW_TABLES: Final = frozenset({"aerich", "outbox", "inbox", "consumer_pauses", "idempotency_keys"})
 """Tables that have no model, because raw SQL behind a class is all that touches them."""
 
 _COLUMNS = """/* drift.columns */

@@ -3,7 +3,7 @@
     asyncpg                                                      becomes
     ├── no connection, no resources, shut down, timed out,       libs.errors.Unavailable (retry)
     │   lock not available, plan out of date
-    ├── serialization failure, deadlock                          libs.errors.Conflict
+    ├── serialization failure, deadlock                          LostRace (retry)
     ├── integrity constraint violated                            tortoise IntegrityError: the
     │                                                            repository says what it means
     ├── transaction in a wrong state                             tortoise TransactionManagementError
@@ -24,7 +24,7 @@ from tortoise.exceptions import (
     TransactionManagementError,
 )
 
-from libs.errors import AppError, Conflict, Unavailable
+from libs.errors import AppError, LostRace, Unavailable
 
 RETRY_AFTER_S: Final = 1.0
 
@@ -54,17 +54,32 @@ UNAVAILABLE: Final = (
 
 CONFLICT: Final = (pg.TransactionRollbackError,)
 
-_LOST = ("connection is closed", "pool is clos", "has been released back")
+_LOST: Final = (
+    pg.PostgresConnectionError,
+    pg.AdminShutdownError,
+    pg.CrashShutdownError,
+    pg.IdleInTransactionSessionTimeoutError,
+    pg.TransactionTimeoutError,
+)
+
+# asyncpg uses one class for a connection that is lost and for a mistake of the caller's. Once the
+# server has said why it ends a connection, and until the connection is seen to end, it is an
+# internal error to use it.
+_NEVER_SENT: Final = (
+    (asyncpg.InterfaceError, ("connection is closed", "has been released back")),
+    (asyncpg.InternalClientError, ("cannot switch to", "in an unexpected state")),
+)
+_CLOSED: Final = (asyncpg.InterfaceError, ("pool is clos",))
 
 
 def translate(error: Exception) -> AppError | BaseORMException:
     """What to raise in place of the driver's `error`; `raise translate(e) from e`."""
     if isinstance(error, asyncpg.PostgresError):
         error.detail = None
-    if isinstance(error, UNAVAILABLE) or _is_lost(error):
+    if isinstance(error, UNAVAILABLE) or never_sent(error) or _says(error, *_CLOSED):
         return Unavailable("The database is not available", retry_after=RETRY_AFTER_S)
     if isinstance(error, CONFLICT):
-        return Conflict("The data were changed by someone else at the same time")
+        return LostRace(retry_after=RETRY_AFTER_S)
     if isinstance(error, asyncpg.IntegrityConstraintViolationError):
         return IntegrityError(error)
     if isinstance(error, asyncpg.InvalidTransactionStateError):
@@ -86,6 +101,15 @@ def constraint(error: IntegrityError) -> str | None:
     return str(name) if name is not None else None
 
 
-def _is_lost(error: Exception) -> bool:
-    # asyncpg uses one class for a lost connection and for a mistake of the caller's
-    return isinstance(error, asyncpg.InterfaceError) and any(s in str(error) for s in _LOST)
+def is_lost(error: BaseException | None) -> bool:
+    """Whether the driver's `error` says that the connection is gone, in the middle or before."""
+    return isinstance(error, _LOST) or never_sent(error)
+
+
+def never_sent(error: BaseException | None) -> bool:
+    """Whether it says that the connection was gone before the statement could be sent."""
+    return any(_says(error, kind, parts) for kind, parts in _NEVER_SENT)
+
+
+def _says(error: BaseException | None, kind: type[Exception], parts: tuple[str, ...]) -> bool:
+    return isinstance(error, kind) and any(part in str(error) for part in parts)

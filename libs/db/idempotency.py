@@ -1,10 +1,7 @@
 """Idempotency keys: a request that is sent again has its effect once, and the same answer.
 
     async with unit_of_work(db):
-        if (stored := await keys.claim(scope, fingerprint)) is not None:
-            return stored
-        ...
-        await keys.complete(scope, fingerprint, answer)
+        answer = await keys.once(scope, fingerprint, perform)
 
 The key's row commits with the effect, or not at all: a request that failed may be sent again. A
 transaction-level advisory lock stands for the row until it is there, so that the second of two
@@ -12,7 +9,8 @@ requests that come at once is told so, instead of holding a connection until the
 """
 
 import hashlib
-from collections.abc import Mapping
+import hmac
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -21,6 +19,7 @@ from tortoise.exceptions import IntegrityError
 
 from libs.db.database import Database
 from libs.db.errors import constraint
+from libs.db.statement import Statement
 from libs.db.unit_of_work import current_unit_of_work
 from libs.errors import Conflict, FieldError, InvalidInput
 
@@ -45,20 +44,28 @@ COMMENT ON COLUMN idempotency_keys.created_at IS 'Old rows may go: see the index
 """
 """The table, for a module's first migration."""
 
-# The row is not visible if its transaction committed after this statement began; `complete` then
-# runs into the primary key.
-_CLAIM: Final = """/* idempotency.claim */
-SELECT pg_try_advisory_xact_lock($4) AS held, k.fingerprint, k.status, k.headers, k.body
+# The row is not visible if its transaction committed after this statement began; to keep an answer
+# then runs into the primary key.
+CLAIM: Final = """
+SELECT pg_try_advisory_xact_lock(:key_lock) AS held, k.fingerprint, k.status, k.headers, k.body
   FROM (VALUES (1)) AS one
-  LEFT JOIN idempotency_keys k ON k.actor = $1 AND k.route = $2 AND k.key = $3"""
+  LEFT JOIN idempotency_keys k
+         ON k.actor = :key_actor AND k.route = :key_route AND k.key = :key_sent"""
+"""A part of a statement: one row, for `replay`. If it is `held` and has no status the key is free:
+the statement may do the work, and keep the answer to it."""
+
+KEEP: Final = """
+INSERT INTO idempotency_keys (actor, route, key, fingerprint, status, headers, body)
+SELECT :key_actor, :key_route, :key_sent, :key_fingerprint, :key_status, :key_headers, :key_body"""
+"""A part of a statement: keeps the answer. `FROM` may follow."""
+
+_CLAIM: Final = Statement(f"/* idempotency.claim */ {CLAIM}")
 
 _FIND: Final = """/* idempotency.find */
 SELECT fingerprint, status, headers, body FROM idempotency_keys
  WHERE actor = $1 AND route = $2 AND key = $3"""
 
-_COMPLETE: Final = """/* idempotency.complete */
-INSERT INTO idempotency_keys (actor, route, key, fingerprint, status, headers, body)
-VALUES ($1, $2, $3, $4, $5, $6, $7)"""
+_COMPLETE: Final = Statement(f"/* idempotency.complete */ {KEEP}")
 
 _PRIMARY_KEY: Final = "idempotency_keys_pkey"
 
@@ -113,13 +120,18 @@ class Answer:
     replayed: bool = False
 
 
-def fingerprint(body: object) -> bytes:
+def fingerprint(body: object, secret: bytes | None = None) -> bytes:
     """SHA-256 of what a request asks for, however it was written.
 
     Args:
         body: parsed and validated, made of what JSON can hold.
+        secret: for a body that holds a password, which nobody may try to guess from the stored
+            fingerprint: it becomes an HMAC.
     """
-    return hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).digest()
+    text = orjson.dumps(body, option=orjson.OPT_SORT_KEYS)
+    if secret is not None:
+        return hmac.digest(secret, text, "sha256")
+    return hashlib.sha256(text).digest()
 
 
 class IdempotencyKeys:
@@ -127,6 +139,28 @@ class IdempotencyKeys:
 
     def __init__(self, db: Database) -> None:
         self._db = db
+
+    async def once(
+        self, scope: Scope | None, fingerprint: bytes, perform: Callable[[], Awaitable[Answer]]
+    ) -> Answer:
+        """Perform a request, unless it was performed before: then its answer again.
+
+        Belongs in the unit of work that the effects belong to. An error of `perform` must leave
+        that unit of work: the key is free again then, as if there had been no request.
+
+        Args:
+            scope: None if the client sent no key: then it is just performed.
+
+        Raises:
+            InFlight, KeyReused: as `claim` does. Also what `perform` raises.
+        """
+        if scope is None:
+            return await perform()
+        if (stored := await self.claim(scope, fingerprint)) is not None:
+            return stored
+        answer = await perform()
+        await self.complete(scope, fingerprint, answer)
+        return answer
 
     async def claim(self, scope: Scope, fingerprint: bytes) -> Answer | None:
         """The answer that was given before, or None: the caller does the work, and then calls
@@ -138,13 +172,9 @@ class IdempotencyKeys:
             RuntimeError: there is no open unit of work.
         """
         current_unit_of_work(self._db)
-        row = await self._db.row(_CLAIM, scope.actor, scope.route, scope.key, scope.lock)
+        row = await self._db.row(_CLAIM.sql, *_CLAIM.arguments(claimed(scope)))
         assert row is not None  # noqa: S101 (of a list of one value)
-        if row["status"] is not None:
-            return _replay(row, fingerprint)
-        if not row["held"]:
-            raise InFlight(retry_after=RETRY_AFTER_S)
-        return None
+        return replay(row, fingerprint)
 
     async def find(self, scope: Scope, fingerprint: bytes) -> Answer | None:
         """The answer that was given before, if there is one; claims nothing.
@@ -161,14 +191,52 @@ class IdempotencyKeys:
         Raises:
             InFlight: the request that was in the way is done by now: its answer can be had.
         """
-        headers = orjson.dumps(dict(answer.headers)).decode()
-        row = (scope.actor, scope.route, scope.key, fingerprint, answer.status, headers)
+        values = claimed(scope) | kept(fingerprint, answer)
         try:
-            await self._db.rows(_COMPLETE, *row, answer.body)
+            await self._db.rows(_COMPLETE.sql, *_COMPLETE.arguments(values))
         except IntegrityError as error:
-            if constraint(error) == _PRIMARY_KEY:
+            if is_kept(error):
                 raise InFlight(retry_after=RETRY_AFTER_S) from error
             raise
+
+
+def claimed(scope: Scope) -> dict[str, Any]:
+    """The parameters of `CLAIM`."""
+    return {
+        "key_lock": scope.lock,
+        "key_actor": scope.actor,
+        "key_route": scope.route,
+        "key_sent": scope.key,
+    }
+
+
+def kept(fingerprint: bytes, answer: Answer) -> dict[str, Any]:
+    """The parameters of `KEEP`, beside those of `CLAIM`."""
+    return {
+        "key_fingerprint": fingerprint,
+        "key_status": answer.status,
+        "key_headers": orjson.dumps(dict(answer.headers)).decode(),
+        "key_body": answer.body,
+    }
+
+
+def replay(row: Mapping[str, Any], fingerprint: bytes) -> Answer | None:
+    """What the row of `CLAIM` says: the answer that was given before; None: the key is free.
+
+    Raises:
+        InFlight: another request has claimed the key and is not done yet.
+        KeyReused: the key belongs to a request that asked for something else.
+    """
+    if row["status"] is not None:
+        return _replay(row, fingerprint)
+    if not row["held"]:
+        raise InFlight(retry_after=RETRY_AFTER_S)
+    return None
+
+
+def is_kept(error: IntegrityError) -> bool:
+    """Whether a statement with `KEEP` failed because another request has its answer there since."""
+    return constraint(error) == _PRIMARY_KEY
 
 
 def _replay(row: Mapping[str, Any], fingerprint: bytes) -> Answer:

@@ -5,6 +5,8 @@ return SQL, `async def upgrade(db) -> str` and `async def downgrade(db) -> str`.
 transaction unless it says `RUN_IN_TRANSACTION = False` (one statement then, such as CREATE INDEX
 CONCURRENTLY). Aerich's own table needs no migration.
 
+A migration is complete or absent; an index whose making failed is dropped at the next attempt.
+
 Old code runs while a migration does. So it waits for locks briefly and tries again, instead of
 making everybody queue behind it.
 """
@@ -24,7 +26,7 @@ from aerich.utils import import_py_file
 from pydantic import SecretStr
 from tortoise.context import TortoiseContext
 
-from libs.db.bootstrap import advisory_lock, quote_literal
+from libs.db.bootstrap import advisory_lock, quote_ident, quote_literal
 from libs.db.client import Client, ClientOptions
 from libs.db.database import server_settings, tortoise_context
 from libs.db.query_log import QueryLog
@@ -37,6 +39,8 @@ LOCK_WAIT_S: Final = 300.0
 ATTEMPTS: Final = 5
 PAUSE_S: Final = 1.0
 
+_TIMEOUTS: Final = {"lock_timeout": LOCK_TIMEOUT_MS, "statement_timeout": STATEMENT_TIMEOUT_MS}
+
 HISTORY_TABLE: Final = "aerich"
 HISTORY_DDL: Final = f"""/* aerich.create */ CREATE TABLE IF NOT EXISTS "{HISTORY_TABLE}" (
     "id" SERIAL NOT NULL PRIMARY KEY,
@@ -44,6 +48,11 @@ HISTORY_DDL: Final = f"""/* aerich.create */ CREATE TABLE IF NOT EXISTS "{HISTOR
     "app" VARCHAR(100) NOT NULL,
     "content" JSONB NOT NULL
 )"""
+
+_INVALID_INDEXES: Final = """/* aerich.invalid_indexes */
+SELECT c.oid::regclass::text AS index
+  FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+ WHERE c.relnamespace = $1::regnamespace AND NOT i.indisvalid"""
 
 _log = get_logger()
 _one_at_a_time = asyncio.Lock()  # aerich keeps its state in a class
@@ -95,7 +104,7 @@ async def migrate(
             try:
                 async with advisory_lock(lock, f"throughline:migrate:{module.name}", LOCK_WAIT_S):
                     await client.execute_script(HISTORY_DDL)
-                    applied[module.name] = await _upgrade(command, module.name, attempts, pause_s)
+                    applied[module.name] = await _upgrade(command, client, attempts, pause_s)
             finally:
                 await lock.close(timeout=10)
     return applied
@@ -117,8 +126,8 @@ async def pending(modules: Sequence[Migrations]) -> dict[str, list[str]]:
 async def sql(modules: Sequence[Migrations]) -> str:
     """What `migrate` would do, as a script, to be read or to be run by hand as the module's role.
 
-    A run by hand is recorded as `migrate` would, but without the state of the models, which only
-    aerich's generator of migrations would look at.
+    It sets the same time-outs. A run by hand is recorded as `migrate` would, but without the state
+    of the models, which only aerich's generator of migrations would look at.
 
     Raises:
         Unavailable: the database does not answer.
@@ -128,7 +137,9 @@ async def sql(modules: Sequence[Migrations]) -> str:
         async with _prepared(module, {}) as (_, client):
             todo = await _pending(module.name)
             if todo:
-                parts.append(f'SET search_path = "{module.name}";\n{HISTORY_DDL};')
+                settings = {**_TIMEOUTS, "search_path": quote_ident(module.name)}
+                parts.append("\n".join(f"SET {name} = {to};" for name, to in settings.items()))
+                parts.append(f"{HISTORY_DDL};")
             parts += [await _script(module.name, version, client) for version in todo]
     return "\n\n".join(parts) + "\n" if parts else ""
 
@@ -143,11 +154,13 @@ async def _script(name: str, version: str, client: Client) -> str:
     return f"-- {name}: {version}\n{text}"
 
 
-async def _upgrade(command: Command, name: str, attempts: int, pause_s: float) -> list[str]:
+async def _upgrade(command: Command, client: Client, attempts: int, pause_s: float) -> list[str]:
+    name = client.connection_name
     todo = await _pending(name)
     done: list[str] = []
     for attempt in range(1, attempts + 1):
         try:
+            await _drop_invalid_indexes(client, name)
             await command.upgrade(run_in_transaction=True)
         except Unavailable as error:
             lock = isinstance(error.__cause__, asyncpg.LockNotAvailableError)
@@ -164,6 +177,16 @@ async def _upgrade(command: Command, name: str, attempts: int, pause_s: float) -
             break
         await asyncio.sleep(pause_s * 2 ** (attempt - 1))
     return done
+
+
+async def _drop_invalid_indexes(client: Client, name: str) -> None:
+    """Clear away what CREATE INDEX CONCURRENTLY leaves behind when it fails, as for a lock.
+
+    The migration could not be repeated otherwise: its index would exist, and be of no use.
+    """
+    for row in await client.execute_query_dict(_INVALID_INDEXES, [f'"{name}"']):
+        await client.execute_script(f"DROP INDEX CONCURRENTLY {row['index']}")
+        _log.warning("migration.invalid_index_dropped", schema=name, index=row["index"])
 
 
 async def _pending(name: str) -> list[str]:
@@ -207,7 +230,10 @@ async def _context(
         pool_min=0,
         pool_max=2,
         acquire_timeout=10,
-        server_settings=server_settings(module.name, timeouts_ms),
+        server_settings={
+            **server_settings(module.name, timeouts_ms),
+            "application_name": f"throughline/{module.name}/migrate",
+        },
         on_query=QueryLog(module.name, slow_query_ms=STATEMENT_TIMEOUT_MS),
     )
     # aerich's model has an app of its own, because a model stays in the app that it was first in

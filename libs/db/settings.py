@@ -1,4 +1,4 @@
-"""Where a module's database is, and how patient the module is with it."""
+"""Where a module's database is, how patient the module is with it, and how long keys are kept."""
 
 from typing import ClassVar
 from urllib.parse import urlsplit
@@ -51,3 +51,18 @@ class DatabaseSettings(Group):
         if value < info.data.get("pool_min", 0):
             raise ValueError("must not be less than the pool's minimum")
         return value
+
+
+class IdempotencySettings(Group):
+    """How long the answers to requests with an idempotency key are kept."""
+
+    prefix: ClassVar[str] = "IDEMPOTENCY"
+    per_module: ClassVar[bool] = True
+
+    keep_h: float = Field(72.0, gt=0, description="how long a key is kept, in hours")
+    reap_every_s: float = Field(
+        300.0, gt=0, description="how often old keys are looked for, in seconds; on the average"
+    )
+    reap_batch: int = Field(
+        1000, ge=1, le=100_000, description="how many keys are deleted in a transaction"
+    )

@@ -23,8 +23,8 @@ from contextlib import asynccontextmanager
 from contextvars import ContextVar
 
 from libs.context import transaction_open
-from libs.db.client import Isolation
 from libs.db.database import Database
+from libs.db.transaction import Isolation
 from libs.logging import get_logger
 
 AfterCommit = Callable[[], Awaitable[object] | None]

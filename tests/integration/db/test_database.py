@@ -1,20 +1,17 @@
 import asyncio
 import contextvars
-from collections.abc import Awaitable
 from typing import Any
 
-import asyncpg
 import pytest
 from tortoise.exceptions import ConfigurationError, IntegrityError, OperationalError
 
 from libs.db.database import Database, Databases
 from libs.db.errors import constraint
 from libs.db.migrate import migrate
-from libs.errors import Conflict, Unavailable
+from libs.errors import Unavailable
 from libs.ids import uuid7
 from tests.integration.db.conftest import MODELS, Place
 from tests.integration.db.models import Customer, Order
-from tests.waiting import until
 
 INSERT = """/* customers.insert */
 INSERT INTO customers (id, created_at, updated_at, email) VALUES ($1, now(), now(), $2)"""
@@ -177,107 +174,6 @@ async def test_a_lock_that_is_not_free_is_unavailable(migrated: Place) -> None:
             with pytest.raises(Unavailable):
                 await Customer.all()
         assert await Customer.all() == []
-
-
-@pytest.mark.parametrize("in_transaction", [False, True])
-async def test_a_killed_connection_is_unavailable_once(
-    migrated: Place, in_transaction: bool
-) -> None:
-    rest = asyncio.Event()
-    async with migrated.opened(pool_max=1) as db, migrated.admin() as admin:
-        running = asyncio.create_task(held(db, rest) if in_transaction else sleeping(db))
-        state = "idle in transaction" if in_transaction else "active"
-        await until(lambda: backends(admin, migrated, state), f"a connection that is {state}")
-        await admin.execute(KILL, migrated.role("orders"))
-        await until(lambda: none(backends(admin, migrated)), "its end")
-        await asyncio.sleep(0.1)  # the pool has been told too
-        rest.set()
-        with pytest.raises(Unavailable):
-            await running
-        await db.ping()
-        async with db.transaction():
-            await db.ping()
-
-
-async def sleeping(db: Database) -> None:
-    await db.rows("SELECT pg_sleep(5)")
-
-
-async def held(db: Database, rest: asyncio.Event) -> None:
-    async with db.transaction():
-        await db.ping()
-        await rest.wait()
-        await db.ping()
-
-
-KILL = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1"
-
-
-async def backends(admin: asyncpg.Connection, place: Place, state: str = "%") -> list[int]:
-    """The server's processes for the module, in a state if one is given."""
-    rows = await admin.fetch(
-        "SELECT pid FROM pg_stat_activity WHERE datname = $1 AND usename = $2 AND state LIKE $3",
-        place.name,
-        place.role("orders"),
-        state,
-    )
-    return [row["pid"] for row in rows]
-
-
-async def none(found: Awaitable[list[int]]) -> bool:
-    return not await found
-
-
-async def test_a_transaction_that_rests_too_long_is_unavailable(migrated: Place) -> None:
-    async with (
-        migrated.opened(idle_in_transaction_timeout_ms=50) as db,
-        migrated.admin() as admin,
-    ):
-        rest = asyncio.Event()
-        resting = asyncio.create_task(held(db, rest))
-        await until(lambda: backends(admin, migrated, "idle in transaction"), "the transaction")
-        await until(lambda: none(backends(admin, migrated, "idle in transaction")), "its end")
-        await asyncio.sleep(0.1)  # the pool has been told too
-        rest.set()
-        with pytest.raises(Unavailable):
-            await resting
-        await db.ping()
-
-
-async def test_a_restart_of_the_server_is_survived(migrated: Place) -> None:
-    """Not the server itself, which others use: the pool's connections are cut on our side."""
-    async with migrated.opened(pool_min=0, pool_max=2) as db:
-        await db.ping()
-        async with migrated.admin() as admin:
-            await admin.execute(KILL, migrated.role("orders"))
-            await until(lambda: none(backends(admin, migrated)), "their end")
-        await asyncio.sleep(0.1)  # the pool has been told too
-        await db.ping()
-
-
-async def test_a_deadlock_and_a_serialization_failure_are_conflicts(db: Database) -> None:
-    one, two = uuid7(), uuid7()
-    await db.execute(INSERT, one, "a@example.com")
-    await db.execute(INSERT, two, "b@example.com")
-    met = asyncio.Barrier(2)
-
-    async def lock(first: object, then: object) -> None:
-        async with db.transaction():
-            await db.rows("SELECT 1 FROM customers WHERE id = $1 FOR UPDATE", first)
-            await met.wait()
-            await db.rows("SELECT 1 FROM customers WHERE id = $1 FOR UPDATE", then)
-
-    results = await asyncio.gather(lock(one, two), lock(two, one), return_exceptions=True)
-    assert [type(result) for result in results if result] == [Conflict]
-
-    async def write() -> None:
-        async with db.transaction("serializable"):
-            await db.rows("SELECT version FROM customers WHERE id = $1", one)
-            await met.wait()
-            await db.execute("UPDATE customers SET version = version + 1 WHERE id = $1", one)
-
-    results = await asyncio.gather(write(), write(), return_exceptions=True)
-    assert [type(result) for result in results if result] == [Conflict]
 
 
 async def test_a_violated_constraint_is_for_the_repository(db: Database) -> None:

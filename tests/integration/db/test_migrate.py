@@ -153,3 +153,41 @@ async def test_migrating_leaves_the_process_able_to_open(migrated: Place) -> Non
     assert await pending([migrated.migrations()]) == {"orders": []}  # even while it is open
     assert await Customer.all().count() == 0
     await databases.close()
+
+
+async def test_an_index_whose_making_failed_is_made_anew(
+    migrated: Place, tmp_path: Path, log: list[Any]
+) -> None:
+    write(
+        tmp_path,
+        "4_by_note.py",
+        "CREATE INDEX CONCURRENTLY by_note ON orders (note)",
+        "RUN_IN_TRANSACTION = False",
+    )
+    async with migrated.admin() as admin:
+        writing = admin.transaction()
+        await writing.start()
+        await admin.execute("DELETE FROM orders.orders")  # it waits for all that write
+        working = asyncio.create_task(
+            migrate([migrated.migrations(tmp_path)], lock_timeout_ms=50, pause_s=0.2)
+        )
+        await until(
+            lambda: any(line["event"] == "migration.lock_not_available" for line in log),
+            "the first attempt has failed",
+        )
+        await writing.rollback()
+        assert await working == {"orders": ["4_by_note.py"]}
+        valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = 'orders.by_note'::regclass"
+        assert await admin.fetchval(valid)
+    dropped = [line for line in log if line["event"] == "migration.invalid_index_dropped"]
+    assert [line["index"] for line in dropped] == ["by_note"]
+
+
+async def test_a_script_has_the_time_outs(place: Place) -> None:
+    connection = await asyncpg.connect(place.dsn("orders"))
+    for statement in filter(str.strip, (await sql([place.migrations()])).split(";\n")):
+        await connection.execute(statement)
+    assert await connection.fetchval("SHOW lock_timeout") == "5s"
+    assert await connection.fetchval("SHOW statement_timeout") == "1min"
+    assert await connection.fetchval("SHOW search_path") == "orders"
+    await connection.close()

@@ -12,8 +12,8 @@ from tortoise.exceptions import (
     TransactionManagementError,
 )
 
-from libs.db.errors import DRIVER_ERRORS, constraint, translate
-from libs.errors import AppError, Conflict, Unavailable
+from libs.db.errors import DRIVER_ERRORS, constraint, is_lost, never_sent, translate
+from libs.errors import AppError, Conflict, LostRace, Unavailable
 
 
 def descendants(parent: type[Exception]) -> Iterator[type[Exception]]:
@@ -82,11 +82,60 @@ def test_a_lost_connection_is_told_from_a_mistake(message: str) -> None:
     assert isinstance(translate(asyncpg.InterfaceError(message)), Unavailable)
     mistake = asyncpg.InterfaceError("the server expects 1 argument for this query, 2 were passed")
     assert isinstance(translate(mistake), OperationalError)
+    assert not is_lost(mistake)
+
+
+@pytest.mark.parametrize(
+    ("error", "unsent"),
+    [
+        (pg.ConnectionDoesNotExistError("connection was closed in the middle of operation"), False),
+        (pg.AdminShutdownError("terminating connection due to administrator command"), False),
+        (asyncpg.InterfaceError("cannot perform operation: connection is closed"), True),
+        (
+            asyncpg.InternalClientError(
+                "cannot switch to state 12; another operation (13) is in progress"
+            ),
+            True,
+        ),
+        (
+            asyncpg.InternalClientError(
+                "cannot process message 'E': protocol is in an unexpected state <0>."
+            ),
+            True,
+        ),
+    ],
+)
+def test_what_a_lost_connection_shows_itself_by(error: Exception, unsent: bool) -> None:
+    translated = translate(error)
+    assert type(translated) is Unavailable
+    assert translated.retry_after == 1.0
+    assert is_lost(error)
+    assert never_sent(error) is unsent
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        TimeoutError(),
+        ConnectionRefusedError(),
+        pg.QueryCanceledError("x"),
+        pg.LockNotAvailableError("x"),
+        pg.TooManyConnectionsError("x"),
+        pg.CannotConnectNowError("x"),
+        asyncpg.InternalClientError("no decoder for OID 1"),
+        None,
+    ],
+)
+def test_not_everything_that_fails_is_a_lost_connection(error: Exception | None) -> None:
+    assert not is_lost(error)
 
 
 @pytest.mark.parametrize("error", [pg.SerializationError, pg.DeadlockDetectedError])
 def test_a_lost_race_is_a_conflict(error: type[Exception]) -> None:
-    assert type(translate(error("text"))) is Conflict
+    translated = translate(error("text"))
+    assert type(translated) is LostRace
+    assert isinstance(translated, Conflict)
+    assert translated.retry_after == 1.0
 
 
 @pytest.mark.parametrize(

@@ -24,3 +24,10 @@ def test_the_lock_depends_on_every_part_of_the_scope() -> None:
 
 def test_the_lock_is_a_number_of_64_bits() -> None:
     assert -(2**63) <= SCOPE.lock < 2**63
+
+
+def test_with_a_secret_the_fingerprint_cannot_be_guessed() -> None:
+    body = {"password": "correct horse"}
+    prints = {fingerprint(body), fingerprint(body, b"one secret"), fingerprint(body, b"another")}
+    assert len(prints) == 3
+    assert fingerprint({"a": 1, "b": 2}, b"s") == fingerprint({"b": 2, "a": 1}, b"s")
