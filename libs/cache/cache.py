@@ -1,72 +1,46 @@
 """Cache-aside, in bytes: what is stored is what is answered.
 
-    look-up ── fresh ──────────────────────────────► hit
-        └──── nothing, old, or the store is gone ──► load (once per key in this process)
+    look-up ── valid and fresh ────────────────────► hit (in its last fifth: refreshed meanwhile)
+        └──── nothing, old, or the store is gone ──► load (one a key, in this process and others)
                                                       ├─ a value ────────────► stored, miss
                                                       └─ Unavailable, and an old
                                                          copy within stale_ttl ► stale
 
-A value lives for `ttl` (±10 %, so that values stored together do not expire together), and for
-`stale_ttl` more as a fallback: its age is read from the time that the store still gives it, and so
-the bytes need no envelope.
+    <namespace>:v<version>:value:<key>               the entry, for `ttl` and `stale_ttl`
+    <namespace>:v<version>:generation:<key>          what an entry must have been loaded under …
+    <namespace>:v<version>:group:<group>             … or, if it belongs to a group, this
+    <namespace>:v<version>:lock:<key>:<generation>   held by the one who loads
 
-What `invalidate` promises: a look-up that starts after it, in this process, does not see the value
-that was loaded before. In another process a load that had read the old state may still store it,
-and a deletion that did not reach the store is lost: both last no longer than `ttl`.
+A value is fresh for `ttl` (±10 %, so that values stored together do not expire together), and kept
+for `stale_ttl` more as a fallback.
+
+What `invalidate` promises: a look-up that starts after it, in any process, does not see what was
+loaded before the change. If Redis could not be told, that holds for this process alone, and the
+others see it when Redis takes the repeated invalidation or the value expires. `entry.py` says how.
 """
 
 import asyncio
-import random
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 from functools import partial
+from typing import Final
 
-from prometheus_client import Counter
-
-from libs.cache.store import Entry, Store
-from libs.context import current, transaction_open, use
+from libs.cache.background import Background
+from libs.cache.entry import Seen, unpack
+from libs.cache.invalidations import Invalidations
+from libs.cache.leases import Flight, Place
+from libs.cache.loading import Cached, Job, Load, Loader
+from libs.cache.report import Report
+from libs.cache.store import Store
+from libs.context import current, transaction_open
 from libs.errors import DeadlineExceeded, Unavailable
-from libs.logging import get_logger
 
-JITTER = 0.1
-_ABSENT = b"\x00"
-"""Stands for "there is no such thing". No answer that we cache begins with a NUL byte."""
-_QUIET_S = 5.0
-_EVENTS = {"hit": "cache.hit", "miss": "cache.miss", "stale": "cache.stale"}
-
-log = get_logger()
-
-lookups_total = Counter("cache_lookups_total", "Cache look-ups", ["namespace", "outcome"])
-errors_total = Counter(
-    "cache_errors_total", "Cache commands that failed", ["namespace", "operation"]
-)
-
-Load = Callable[[], Awaitable[bytes | None]]
-
-
-@dataclass(frozen=True, slots=True)
-class Cached:
-    """The result of a look-up.
-
-    Attributes:
-        value: the bytes, or None: there is no such thing.
-        stale: whether it is older than its `ttl`, because it could not be loaded again.
-    """
-
-    value: bytes | None
-    stale: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Terms:
-    ttl: float
-    stale_ttl: float
-    negative_ttl: float | None
+EARLY: Final = 0.2
+"""The last part of its `ttl` in which a value is refreshed while it is still answered."""
 
 
 class Cache:
-    """The values of one kind, `<namespace>:v<version>:<key>` in the store.
+    """The values of one kind.
 
     Args:
         store: where they are kept.
@@ -77,10 +51,14 @@ class Cache:
     def __init__(self, store: Store, *, namespace: str, version: int = 1) -> None:
         self._store = store
         self._namespace = namespace
-        self._prefix = f"{namespace}:v{version}:"
-        self._flights: dict[str, asyncio.Task[Cached]] = {}
-        self._tasks: set[asyncio.Task[Cached]] = set()
-        self._quiet_until = 0.0
+        prefix = f"{namespace}:v{version}"
+        self._values, self._locks = f"{prefix}:value:", f"{prefix}:lock:"
+        self._generations, self._groups = f"{prefix}:generation:", f"{prefix}:group:"
+        self._report = Report(namespace)
+        self._background = Background()
+        self._invalidations = Invalidations(store, self._report, self._background)
+        self._loader = Loader(store, self._invalidations, self._report, self._background)
+        self._flights: dict[str, tuple[Flight, asyncio.Task[Cached]]] = {}
 
     async def get_or_load(
         self,
@@ -88,11 +66,14 @@ class Cache:
         load: Load,
         ttl: float,
         *,
+        group: str | None = None,
         negative_ttl: float | None = None,
         stale_ttl: float = 0.0,
     ) -> bytes | None:
         """The value alone; see `lookup`."""
-        found = await self.lookup(key, load, ttl, negative_ttl=negative_ttl, stale_ttl=stale_ttl)
+        found = await self.lookup(
+            key, load, ttl, group=group, negative_ttl=negative_ttl, stale_ttl=stale_ttl
+        )
         return found.value
 
     async def lookup(
@@ -101,21 +82,26 @@ class Cache:
         load: Load,
         ttl: float,
         *,
+        group: str | None = None,
         negative_ttl: float | None = None,
         stale_ttl: float = 0.0,
     ) -> Cached:
         """The stored value, or the one that `load` gives, which is then stored.
 
         Callers of one key share one load. It goes on when a caller is cancelled or has no time
-        left, and has no deadline of its own: `load` must bound itself, as our clients do.
+        left, and has no deadline of its own: `load` must bound itself, as our clients do. It may
+        also be called in the background, for a value that is about to expire.
 
         Args:
             key: within the namespace.
-            load: gives the value, or None if there is no such thing.
+            load: gives the value, or None if there is no such thing. It reads what has been
+                committed, and no replica that lags behind.
             ttl: seconds for which a value is fresh, give or take a tenth.
+            group: invalidates the value, and all others of the group; None: its key does. The same
+                for all look-ups of a key.
             negative_ttl: seconds for which it is remembered that there is no such thing; None: not.
             stale_ttl: seconds after `ttl` in which the value is still good enough if `load` raises
-                `Unavailable`. The same for all look-ups of a namespace.
+                `Unavailable`.
 
         Raises:
             DeadlineExceeded: the context's deadline came before the value.
@@ -124,98 +110,87 @@ class Cache:
         """
         self._refuse_in_transaction()
         started = time.perf_counter()
-        name = self._prefix + key
-        flight = self._flights.get(name)
-        outcome = "miss"
-        if flight is None:
-            try:
-                entry = await self._read(name, stale_ttl)
-            except Unavailable as error:
-                entry, outcome = None, "error"
-                self._failed("get", error)
-            if entry is not None and (entry.value == _ABSENT or entry.remaining > stale_ttl):
-                self._note("hit", started)
-                return Cached(None if entry.value == _ABSENT else entry.value)
-            terms = _Terms(ttl=ttl, stale_ttl=stale_ttl, negative_ttl=negative_ttl)
-            flight = self._flights.get(name) or self._take_off(name, load, terms, entry)
-        try:
-            found = await self._wait(flight)
-            outcome = "stale" if found.stale else outcome
-        finally:
-            self._note(outcome, started)
-        return found
+        generation = self._generations + key if group is None else self._groups + group
+        place = Place(self._values + key, generation, f"{self._locks}{key}:")
+        job = Job(place, load, ttl, stale_ttl, negative_ttl)
+        seen = await self._look(job)
+        if seen is not None and (entry := seen.entry) is not None:
+            left = entry.fresh_until - self._store.now()
+            if left > 0:
+                if left < ttl * EARLY and entry.value is not None:
+                    self._loader.refresh(job, entry)
+                self._report.looked_up("hit", started)
+                return Cached(entry.value)
+        return await self._loaded(job, seen, started)
 
     async def invalidate(self, *keys: str) -> None:
-        """Forget values, after what they were made of has changed. Never raises for the store's
-        sake: a failure is logged and counted.
+        """Forget the values of these keys, after what they were made of has changed. Never raises
+        for the store's sake: a failure is logged, counted, and made up for.
 
         Raises:
             RuntimeError: called inside a unit of work, whose changes nobody can see yet.
         """
+        names = [self._generations + key for key in keys]
+        await self._drop(names, [self._values + key for key in keys])
+
+    async def invalidate_group(self, group: str) -> None:
+        """Forget all values of the group; otherwise as `invalidate`."""
+        await self._drop([self._groups + group])
+
+    async def _drop(self, generations: Sequence[str], values: Sequence[str] = ()) -> None:
         self._refuse_in_transaction()
-        names = [self._prefix + key for key in keys]
-        for name in names:
-            self._flights.pop(name, None)
         try:
-            await self._store.delete(*names)
+            if generations:
+                await self._invalidations.send(generations, values)
+        finally:  # who cannot ask the store must not share a load that began before this
+            for name, (flight, _) in list(self._flights.items()):
+                if flight.place.generation in generations:
+                    flight.overtaken = True
+                    del self._flights[name]
+
+    async def _look(self, job: Job) -> Seen | None:
+        """What the store has; None: it cannot be asked, or cannot be believed."""
+        place = job.place
+        if self._invalidations.outstanding(place.generation, job.life):
+            return None
+        try:
+            return unpack(*await self._store.get(place.value, place.generation))
         except Unavailable as error:
-            self._failed("delete", error)
+            self._report.failed("get", error)
+            return None
 
-    async def _read(self, name: str, stale_ttl: float) -> Entry | None:
-        if stale_ttl > 0:
-            return await self._store.get_entry(name)
-        value = await self._store.get(name)
-        return None if value is None else Entry(value, remaining=float("inf"))
+    async def _loaded(self, job: Job, seen: Seen | None, started: float) -> Cached:
+        outcome = "miss" if seen is not None else "error"
+        flight, task = self._flights.get(job.place.value, (None, None))
+        if task is None or flight is None or not flight.suits(seen):
+            task = self._take_off(job, seen, started)
+        try:
+            found = await self._wait(task)
+            outcome = "stale" if found.stale else outcome
+        finally:
+            self._report.looked_up(outcome, started)
+        return found
 
-    def _take_off(
-        self, name: str, load: Load, terms: _Terms, old: Entry | None
-    ) -> asyncio.Task[Cached]:
-        task = asyncio.create_task(self._fly(name, load, terms, old))
-        self._flights[name] = task
-        self._tasks.add(task)
-        task.add_done_callback(partial(self._land, name))
+    def _take_off(self, job: Job, seen: Seen | None, started: float) -> asyncio.Task[Cached]:
+        patience, lost = self._store.patience, time.perf_counter() - started
+        if lost < patience:  # else it is this process that is late: the store would have failed
+            patience -= lost
+        flight = Flight(job.place)
+        task = self._background.run(self._loader.fly(flight, job, seen, patience))
+        task.add_done_callback(partial(self._land, job.place.value))
+        self._flights[job.place.value] = flight, task
         return task
 
     def _land(self, name: str, task: asyncio.Task[Cached]) -> None:
-        self._tasks.discard(task)
-        if self._flights.get(name) is task:
+        if (there := self._flights.get(name)) is not None and there[1] is task:
             del self._flights[name]
-        if not task.cancelled():
-            task.exception()  # seen: every caller may have left
 
-    async def _fly(self, name: str, load: Load, terms: _Terms, old: Entry | None) -> Cached:
-        """One load, for all who wait. A lock across processes would go around `load`."""
-        with use(replace(current(), deadline=None)):
-            try:
-                value = await load()
-            except Unavailable:
-                if old is None:
-                    raise
-                return Cached(old.value, stale=True)
-            if self._flights.get(name) is asyncio.current_task():  # else: invalidated meanwhile
-                await self._keep(name, value, terms)
-            return Cached(value)
-
-    async def _keep(self, name: str, value: bytes | None, terms: _Terms) -> None:
-        if value is None and terms.negative_ttl is None:
-            return
-        if value == _ABSENT:
-            raise ValueError(f"a value of {self._namespace} looks like the mark of absence")
-        spread = random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - no secret
-        try:
-            if value is None:
-                await self._store.set(name, _ABSENT, (terms.negative_ttl or 0.0) * spread)
-            else:
-                await self._store.set(name, value, terms.ttl * spread + terms.stale_ttl)
-        except Unavailable as error:
-            self._failed("set", error)
-
-    async def _wait(self, flight: asyncio.Task[Cached]) -> Cached:
+    async def _wait(self, task: asyncio.Task[Cached]) -> Cached:
         deadline = current().deadline
         patience = None if deadline is None else deadline - time.monotonic()
         try:
             async with asyncio.timeout(patience) as bound:
-                return await asyncio.shield(flight)
+                return await asyncio.shield(task)
         except TimeoutError:
             if bound.expired():
                 raise DeadlineExceeded from None
@@ -224,19 +199,3 @@ class Cache:
     def _refuse_in_transaction(self) -> None:
         if transaction_open.get():
             raise RuntimeError(f"the cache {self._namespace} is used inside a transaction")
-
-    def _note(self, outcome: str, started: float) -> None:
-        lookups_total.labels(self._namespace, outcome).inc()
-        if outcome == "error":
-            return  # `cache.error` has been logged, or one like it a moment ago
-        milliseconds = round((time.perf_counter() - started) * 1000, 3)
-        log.info(_EVENTS[outcome], namespace=self._namespace, durationMs=milliseconds)
-
-    def _failed(self, operation: str, error: Unavailable) -> None:
-        errors_total.labels(self._namespace, operation).inc()
-        now = time.monotonic()
-        if now < self._quiet_until:
-            return
-        self._quiet_until = now + _QUIET_S
-        cause = type(error.__cause__ or error).__name__
-        log.warning("cache.error", namespace=self._namespace, operation=operation, error=cause)

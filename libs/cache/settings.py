@@ -16,7 +16,6 @@ class CacheSettings(Group):
     timeout_ms: int = Field(
         50, ge=1, description="the longest a command may take, connecting included, in milliseconds"
     )
-    max_connections: int = Field(16, ge=1, description="connections of a process")
     rest_ms: int = Field(
-        1000, ge=0, description="how long Redis is not asked after an error, in milliseconds"
+        1000, ge=10, description="how long Redis is not asked after an error, in milliseconds"
     )

@@ -29,27 +29,30 @@ async def server(tmp_path: Path) -> AsyncIterator[OwnValkey]:
 @pytest.fixture
 async def redis(server: OwnValkey) -> AsyncIterator[RedisConnection]:
     """For tests in which the server goes away."""
-    async with _connected(server, PATIENCE) as connection:
+    async with connected(server.url, PATIENCE) as connection:
         yield connection
 
 
 @pytest.fixture
 async def patient(server: OwnValkey) -> AsyncIterator[RedisConnection]:
     """For tests in which it does not."""
-    async with _connected(server, ENDLESS) as connection:
+    async with connected(server.url, ENDLESS) as connection:
         yield connection
 
 
 @asynccontextmanager
-async def _connected(server: OwnValkey, patience: float) -> AsyncIterator[RedisConnection]:
+async def connected(
+    url: str, patience: float, rest: float = REST
+) -> AsyncIterator[RedisConnection]:
+    """A connection that waits and rests so many seconds."""
     connection = RedisConnection()
     connection.configure(
         CacheSettings(
-            url=SecretStr(server.url),
-            timeout_ms=round(patience * 1000),
-            rest_ms=round(REST * 1000),
+            url=SecretStr(url), timeout_ms=round(patience * 1000), rest_ms=round(rest * 1000)
         )
     )
     await connection.open()
-    yield connection
-    await connection.close()
+    try:
+        yield connection
+    finally:
+        await connection.close()

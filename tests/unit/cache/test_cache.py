@@ -2,59 +2,26 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
 
 import pytest
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
-from libs.cache.cache import Cache, Cached
+from libs.cache.cache import Cache
+from libs.cache.loading import Cached, Load
 from libs.cache.memory import MemoryStore
 from libs.context import RequestContext, current, transaction_open, use
 from libs.errors import DeadlineExceeded, NotFound, Unavailable
 from tests.clock import Clock
+from tests.unit.cache.source import Source
+from tests.waiting import until
 
 
-class Source:
-    """What is behind the cache."""
-
-    def __init__(self, value: bytes | None = b"v1") -> None:
-        self.value = value
-        self.error: Exception | None = None
-        self.loads = 0
-        self.gate: asyncio.Event | None = None
-
-    async def __call__(self) -> bytes | None:
-        self.loads += 1
-        value = self.value
-        if self.gate is not None:
-            await self.gate.wait()
-        if self.error is not None:
-            raise self.error
-        return value
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def store(clock: Clock) -> MemoryStore:
-    return MemoryStore(clock)
-
-
-@pytest.fixture
-def cache(store: MemoryStore) -> Cache:
-    return Cache(store, namespace="things", version=3)
-
-
-async def test_loads_once_and_gives_the_same_bytes(cache: Cache, store: MemoryStore) -> None:
+async def test_loads_once_and_gives_the_same_bytes(cache: Cache) -> None:
     source = Source(b'{"a": 1}\xff')
     assert await cache.get_or_load("k", source, 60) == b'{"a": 1}\xff'
     assert await cache.get_or_load("k", source, 60) == b'{"a": 1}\xff'
     assert source.loads == 1
-    assert await store.get("things:v3:k") == b'{"a": 1}\xff'
 
 
 async def test_another_version_sees_nothing_of_it(cache: Cache, store: MemoryStore) -> None:
@@ -64,14 +31,28 @@ async def test_another_version_sees_nothing_of_it(cache: Cache, store: MemorySto
 
 
 async def test_values_expire_within_a_tenth_of_their_ttl(cache: Cache, store: MemoryStore) -> None:
-    lives = []
     for n in range(50):
         await cache.get_or_load(f"k{n}", Source(), 100)
-        entry = await store.get_entry(f"things:v3:k{n}")
-        assert entry is not None
-        lives.append(entry.remaining)
+    lives = [life for key, life in store.lives().items() if ":value:" in key]
+    assert len(lives) == 50
     assert 90 <= min(lives) < 99
     assert 101 < max(lives) <= 110
+
+
+async def test_every_key_has_namespace_version_and_an_end(cache: Cache, store: MemoryStore) -> None:
+    source = Source(gated=True)
+    loading = asyncio.create_task(cache.get_or_load("slow", source, 100))
+    await cache.get_or_load("k", Source(), 100, stale_ttl=50)
+    await cache.get_or_load("page 1", Source(), 100, group="pages")
+    await until(lambda: source.loads, "a load under way")
+    kinds = {key.split(":")[2] for key in store.lives()}
+    assert kinds == {"value", "generation", "group", "lock"}
+    assert all(key.startswith("things:v3:") for key in store.lives())
+    assert max(store.lives().values()) < 300
+    assert store.lives()["things:v3:generation:k"] > store.lives()["things:v3:value:k"]
+    source.gate.set()
+    await loading
+    await until(lambda: not [key for key in store.lives() if ":lock:" in key], "locks given back")
 
 
 async def test_an_expired_value_is_loaded_again(cache: Cache, clock: Clock) -> None:
@@ -101,14 +82,16 @@ async def test_an_empty_value_is_a_value(cache: Cache) -> None:
     assert source.loads == 1
 
 
-async def test_the_mark_of_absence_is_refused_as_a_value(cache: Cache) -> None:
-    with pytest.raises(ValueError, match="mark of absence"):
-        await cache.get_or_load("k", Source(b"\x00"), 60)
+async def test_every_byte_is_a_value(cache: Cache) -> None:
+    for value in (b"\x00", bytes(range(256)), bytes(1000)):
+        source = Source(value)
+        for _ in range(2):
+            assert await cache.get_or_load(value.hex(), source, 60, negative_ttl=5) == value
+        assert source.loads == 1
 
 
 async def test_callers_at_once_share_one_load(cache: Cache) -> None:
-    source = Source()
-    source.gate = asyncio.Event()
+    source = Source(gated=True)
     callers = [asyncio.create_task(cache.get_or_load("k", source, 60)) for _ in range(20)]
     other = asyncio.create_task(cache.get_or_load("other", source, 60))
     await asyncio.sleep(0)
@@ -118,8 +101,7 @@ async def test_callers_at_once_share_one_load(cache: Cache) -> None:
 
 
 async def test_all_who_wait_get_the_loads_error_and_the_next_one_loads(cache: Cache) -> None:
-    source = Source()
-    source.gate = asyncio.Event()
+    source = Source(gated=True)
     source.error = NotFound("gone")
     callers = [asyncio.create_task(cache.get_or_load("k", source, 60)) for _ in range(3)]
     await asyncio.sleep(0)
@@ -131,8 +113,7 @@ async def test_all_who_wait_get_the_loads_error_and_the_next_one_loads(cache: Ca
 
 
 async def test_cancelling_the_first_caller_does_not_cancel_the_load(cache: Cache) -> None:
-    source = Source()
-    source.gate = asyncio.Event()
+    source = Source(gated=True)
     first, second = (asyncio.create_task(cache.get_or_load("k", source, 60)) for _ in range(2))
     await asyncio.sleep(0)
     first.cancel()
@@ -144,8 +125,7 @@ async def test_cancelling_the_first_caller_does_not_cancel_the_load(cache: Cache
 
 
 async def test_a_load_that_all_have_left_is_stored_all_the_same(cache: Cache) -> None:
-    source = Source()
-    source.gate = asyncio.Event()
+    source = Source(gated=True)
     only = asyncio.create_task(cache.get_or_load("k", source, 60))
     await asyncio.sleep(0)
     only.cancel()
@@ -187,7 +167,7 @@ async def test_a_loads_own_time_out_is_its_error(cache: Cache) -> None:
         await cache.get_or_load("k", source, 60)
 
 
-async def _stale(cache: Cache, load: Callable[[], Awaitable[bytes | None]]) -> Cached:
+async def _stale(cache: Cache, load: Load) -> Cached:
     return await cache.lookup("k", load, 10, stale_ttl=100)
 
 
@@ -235,8 +215,7 @@ async def test_invalidated_values_are_loaded_again(cache: Cache) -> None:
 
 
 async def test_a_load_that_was_overtaken_by_an_invalidation_is_not_stored(cache: Cache) -> None:
-    slow, quick = Source(b"before"), Source(b"after")
-    slow.gate = asyncio.Event()
+    slow, quick = Source(b"before", gated=True), Source(b"after")
     early = asyncio.create_task(cache.get_or_load("k", slow, 60))
     await asyncio.sleep(0.01)
     await cache.invalidate("k")
@@ -266,9 +245,16 @@ async def test_errors_of_the_store_are_counted_and_now_and_then_logged(store: Me
     with capture_logs() as lines:
         for _ in range(3):
             await cache.get_or_load("k", Source(), 60)
+        store.gone, store.full = False, True
+        await cache.get_or_load("k", Source(), 60)
+        store.gone = True
         await cache.invalidate("k")
-    assert [(line["event"], line["log_level"]) for line in lines] == [("cache.error", "warning")]
-    assert [counted(o) for o in ("get", "set", "delete")] == [3, 3, 1]
+    assert [(line["event"], line["log_level"]) for line in lines] == [
+        ("cache.error", "warning"),
+        ("cache.miss", "info"),
+    ]
+    assert lines[0]["detail"] == "the store is gone"
+    assert [counted(o) for o in ("get", "lock", "delete")] == [3, 1, 1]
 
 
 async def test_look_ups_are_logged_and_counted(store: MemoryStore) -> None:

@@ -5,6 +5,7 @@ from pydantic import SecretStr
 
 from libs.cache.redis import RedisConnection
 from libs.cache.settings import CacheSettings
+from libs.errors import Unavailable
 
 
 def _settings(host: str) -> CacheSettings:
@@ -26,6 +27,15 @@ async def test_opening_connects_to_nothing() -> None:
     await redis.open()
     await redis.close()
     await redis.close()
+
+
+async def test_once_closed_it_is_not_available() -> None:
+    redis = RedisConnection()
+    redis.configure(_settings("nowhere.invalid"))
+    await redis.open()
+    await redis.close()
+    with pytest.raises(Unavailable, match="closed"):
+        await redis.get("k")
 
 
 async def test_it_must_be_open() -> None:
