@@ -3,10 +3,13 @@
 The driver calls the listener in a thread of motor's pool. Motor runs each operation there in a copy
 of the caller's context, so the line carries the caller's contextId. What the driver does by itself,
 in its own threads, is logged with the process' own.
+
+The looking for work of a task, every few seconds for ever, is not logged; what it leads to is.
 """
 
 import threading
 from collections.abc import Mapping
+from typing import Final
 
 from pymongo.monitoring import (
     CommandFailedEvent,
@@ -18,6 +21,9 @@ from pymongo.monitoring import (
 from libs.logging import get_logger
 
 _HOUSEKEEPING = frozenset({"hello", "ping", "endSessions", "saslStart", "saslContinue"})
+
+LOOKING: Final = "looking for work"
+"""The comment of a query that is not to be logged unless it fails."""
 
 log = get_logger()
 
@@ -35,6 +41,7 @@ class CommandLog(CommandListener):
 
     def started(self, event: CommandStartedEvent) -> None:
         self._running.collection = _collection(event.command_name, event.command)
+        self._running.quiet = event.command.get("comment") == LOOKING
 
     def succeeded(self, event: CommandSucceededEvent) -> None:
         self._write(event, error=None)
@@ -47,7 +54,8 @@ class CommandLog(CommandListener):
     def _write(
         self, event: CommandSucceededEvent | CommandFailedEvent, *, error: str | None
     ) -> None:
-        if event.command_name in _HOUSEKEEPING:
+        quiet = error is None and getattr(self._running, "quiet", False)
+        if quiet or event.command_name in _HOUSEKEEPING:
             return
         milliseconds = round(event.duration_micros / 1000, 3)
         fields: dict[str, object] = {"command": event.command_name, "durationMs": milliseconds}

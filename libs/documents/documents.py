@@ -1,23 +1,26 @@
 """MongoDB's life cycle, one per process, shared by every module in it."""
 
 import time
-from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Final
 
 import pymongo
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection
 from odmantic import AIOEngine
+from pymongo.errors import OperationFailure
 
 from libs.context import current, transaction_open
+from libs.documents.collections import Collection
 from libs.documents.command_log import CommandLog
-from libs.documents.errors import OUTAGES, translate
-from libs.documents.indexes import Index
+from libs.documents.errors import OUTAGES, IndexDrift, translate
+from libs.documents.indexes import Drift
 from libs.documents.settings import DocumentsSettings
+from libs.documents.versions import Document
 from libs.errors import DeadlineExceeded
 
-Document = dict[str, Any]
+_INDEX_NOT_FOUND: Final = 27
+"""MongoDB's code."""
 
 
 class Documents:
@@ -31,6 +34,7 @@ class Documents:
         self._settings: DocumentsSettings | None = None
         self._client: AsyncIOMotorClient[Document] | None = None
         self._engine: AIOEngine | None = None
+        self._declared: dict[str, Collection[Any]] = {}
 
     def configure(self, settings: DocumentsSettings) -> None:
         """Say where MongoDB is; every module that shares this says the same.
@@ -119,21 +123,50 @@ class Documents:
                 raise DeadlineExceeded("the document database did not answer in time") from error
             raise translate(error) from error
 
-    async def ensure_indexes(
-        self, declared: Iterable[Index], *, timeout_s: float = 60.0
-    ) -> dict[str, list[str]]:
-        """Create the indexes that are missing; those that exist cost nothing.
-
-        Returns:
-            the names of the declared indexes, by collection.
+    def declare(self, collection: Collection[Any]) -> None:
+        """Say what a collection of a module is like; `prepare` and the commands go by it.
 
         Raises:
-            pymongo.errors.OperationFailure: an index of that name is there and differs.
+            ValueError: another module has one of this name.
         """
-        by_collection: defaultdict[str, list[Index]] = defaultdict(list)
-        for index in declared:
-            by_collection[index.collection].append(index)
+        if self._declared.setdefault(collection.name, collection) is not collection:
+            raise ValueError(f"the collection {collection.name} is declared twice")
+
+    @property
+    def declared(self) -> tuple[Collection[Any], ...]:
+        """What was declared, in that order."""
+        return tuple(self._declared.values())
+
+    async def prepare(self, *, timeout_s: float = 60.0) -> None:
+        """Create the declared indexes that are missing, and drop the retired ones.
+
+        Safe to repeat, and to run in several places at once. What replaces a retired index is there
+        before that goes.
+
+        Raises:
+            IndexDrift: an index of a declared name is there and differs. Nothing was changed.
+        """
         async with self.operation(timeout_s=timeout_s):
-            for name, indexes in by_collection.items():
-                await self.collection(name).create_indexes([index.model() for index in indexes])
-        return {name: [i.name for i in indexes] for name, indexes in by_collection.items()}
+            found = {c.name: await self.drift(c) for c in self.declared}
+            differing = [f"{c}.{name}" for c, drift in found.items() for name in drift.differing]
+            if differing:
+                raise IndexDrift(f"Not as declared: {', '.join(differing)}. See docs/documents.md")
+            for collection in self.declared:
+                there, wanted = self.collection(collection.name), found[collection.name]
+                missing = [i.model() for i in collection.all_indexes if i.name in wanted.missing]
+                if missing:
+                    await there.create_indexes(missing)
+                for name in wanted.retired:
+                    await _drop(there, name)
+
+    async def drift(self, collection: Collection[Any]) -> Drift:
+        """How the real indexes differ from the declared ones. Use it within `operation`."""
+        return collection.drift(await self.collection(collection.name).list_indexes().to_list(None))
+
+
+async def _drop(collection: AsyncIOMotorCollection[Document], name: str) -> None:
+    try:
+        await collection.drop_index(name)
+    except OperationFailure as error:
+        if error.code != _INDEX_NOT_FOUND:  # somebody else was faster
+            raise

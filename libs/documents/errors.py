@@ -1,4 +1,4 @@
-"""The one place where the driver's errors become ours."""
+"""The one place where the driver's errors become ours, and what else can go wrong."""
 
 from pymongo.errors import (
     ConnectionFailure,
@@ -9,7 +9,7 @@ from pymongo.errors import (
     WTimeoutError,
 )
 
-from libs.errors import Unavailable
+from libs.errors import Conflict, Unavailable
 
 OUTAGES: tuple[type[PyMongoError], ...] = (
     ConnectionFailure,  # and with it AutoReconnect, NotPrimaryError, WaitQueueTimeoutError
@@ -25,3 +25,8 @@ as `DuplicateKeyError`, or a defect."""
 def translate(_: PyMongoError) -> Unavailable:
     """Our error for one of `OUTAGES`; its message names hosts and is left out."""
     return Unavailable("the document database is not available", retry_after=1.0)
+
+
+class IndexDrift(Conflict):
+    code = "documents.index_drift"
+    title = "An index differs from what is declared under its name"

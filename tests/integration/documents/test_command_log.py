@@ -8,6 +8,7 @@ from pymongo.errors import OperationFailure
 from structlog.typing import EventDict
 
 from libs.context import RequestContext, use
+from libs.documents.command_log import LOOKING
 from libs.documents.documents import Documents
 
 ALWAYS = {"timestamp", "level", "log_level", "service", "version", "env", "event", "contextId"}
@@ -58,6 +59,19 @@ async def test_slow_commands_are_warnings(documents: Documents, log: list[EventD
 async def test_probes_are_not_logged(documents: Documents, log: list[EventDict]) -> None:
     await documents.ping()
     assert log == []
+
+
+async def test_looking_for_work_is_not_logged_unless_it_fails(
+    documents: Documents, log: list[EventDict]
+) -> None:
+    things = documents.collection("things")
+    async with documents.operation():
+        assert await things.find({}, comment=LOOKING).to_list(None) == []
+        assert log == []
+        with pytest.raises(OperationFailure):
+            await things.find({"$nonsense": 1}, comment=LOOKING).to_list(None)
+        await things.find_one({})
+    assert [line["level"] for line in log] == ["warning", "info"]
 
 
 async def test_each_task_has_its_own_context_id(documents: Documents, log: list[EventDict]) -> None:

@@ -11,11 +11,10 @@ import odmantic
 import pytest
 from odmantic import Field, Model
 from pydantic import SecretStr
-from pymongo.errors import DuplicateKeyError, OperationFailure
+from pymongo.errors import DuplicateKeyError
 
 from libs.context import RequestContext, use
 from libs.documents.documents import Documents
-from libs.documents.indexes import Index
 from libs.documents.settings import DocumentsSettings
 from libs.embedded.server import free_port
 from libs.errors import DeadlineExceeded, Unavailable
@@ -93,29 +92,6 @@ async def test_a_duplicate_key_is_the_repositorys_to_translate(documents: Docume
             await documents.collection("things").insert_one({"_id": thing.id})
 
 
-async def test_indexes_are_created_once(documents: Documents) -> None:
-    declared = [
-        Index(collection="things", keys=(("category", 1), ("name", -1))),
-        Index(collection="things", keys=(("name", 1),), unique=True),
-        Index(collection="others", keys=(("at", 1),), expire_after_s=60),
-    ]
-    expected = {"things": ["category_1_name_-1", "name_1"], "others": ["at_1"]}
-    for _ in range(2):
-        assert await documents.ensure_indexes(declared) == expected
-    async with documents.operation():
-        there = await documents.collection("things").index_information()
-    assert set(there) == {"_id_", "category_1_name_-1", "name_1"}
-    assert there["name_1"]["unique"]
-
-
-async def test_an_index_that_differs_is_an_error(documents: Documents) -> None:
-    await documents.ensure_indexes([Index(collection="things", keys=(("name", 1),))])
-    with pytest.raises(OperationFailure):
-        await documents.ensure_indexes(
-            [Index(collection="things", keys=(("name", 1),), unique=True)]
-        )
-
-
 async def test_nobody_listens(nobody: Documents) -> None:
     started = time.monotonic()
     with pytest.raises(Unavailable) as raised:
@@ -162,8 +138,8 @@ async def test_odmantics_errors_of_the_network_are_translated_too(nobody: Docume
 
 
 async def test_odmantics_duplicate_key_passes(documents: Documents) -> None:
-    await documents.ensure_indexes([Index(collection="things", keys=(("name", 1),), unique=True)])
     async with documents.operation():
+        await documents.collection("things").create_index("name", unique=True)
         await documents.engine.save(Thing(name="one", made_at=datetime.now(UTC)))
     with pytest.raises(odmantic.exceptions.DuplicateKeyError):
         async with documents.operation():

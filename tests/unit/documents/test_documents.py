@@ -5,9 +5,10 @@ from odmantic import AIOEngine
 from pydantic import SecretStr
 
 from libs.context import RequestContext, transaction_open, use
+from libs.documents.collections import Collection
 from libs.documents.documents import Documents
-from libs.documents.indexes import Index
 from libs.documents.settings import DocumentsSettings
+from libs.documents.versions import Versions
 from libs.errors import DeadlineExceeded
 
 
@@ -63,17 +64,13 @@ async def test_not_without_time_left() -> None:
             pass
 
 
-def test_an_index_is_named_as_mongodb_would() -> None:
-    index = Index(
-        collection="services",
-        keys=(("category", 1), ("name", -1)),
-        unique=True,
-        where={"active": True},
-    )
-    assert index.name == "category_1_name_-1"
-    assert index.model().document == {
-        "name": "category_1_name_-1",
-        "key": {"category": 1, "name": -1},
-        "unique": True,
-        "partialFilterExpression": {"active": True},
-    }
+def test_a_collection_is_declared_once() -> None:
+    documents = Documents()
+    things = Collection(name="things", versions=Versions(), parse=dict, indexes=())
+    documents.declare(things)
+    documents.declare(things)
+    assert documents.declared == (things,)
+    with pytest.raises(ValueError, match="declared twice"):
+        documents.declare(
+            Collection(name="things", versions=Versions(), parse=dict, indexes=(), kept=("x",))
+        )
