@@ -13,9 +13,10 @@ it is a typing error until proven otherwise.
 import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar, cast, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 
 PREFIX = "THROUGHLINE_"
@@ -71,10 +72,23 @@ class ServerSettings(Group):
     trust_context_id: bool = Field(
         True, description="whether a client's X-Context-Id is taken over"
     )
+    trusted_proxies: str = Field(
+        "",
+        description="networks (CIDR, comma-separated) of the proxies in front, whose"
+        " X-Forwarded-For tells the client's address; none: the address is that of the connection",
+    )
     drain_s: float = Field(
         25.0, ge=0, description="how long a stopping process may finish its work"
     )
     commit: str = Field("unknown", description="the revision that runs, for /meta")
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, text: str) -> str:
+        for part in text.split(","):
+            if part.strip():
+                ip_network(part.strip())
+        return text
 
 
 class ProcessSettings(ModuleSettings):

@@ -12,6 +12,7 @@ There is one way to start, whichever modules a process hosts. The life of a proc
 
 import asyncio
 import ctypes
+import gc
 import signal
 import socket
 from collections.abc import AsyncIterator
@@ -24,24 +25,33 @@ import uvicorn
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
+from libs.auth.deny_list import DenyList
+from libs.auth.periodic import Periodic
+from libs.auth.redis_deny_store import RedisDenyStore
 from libs.auth.verifier import TokenVerifier
+from libs.cache.redis import RedisConnection
 from libs.config import ServerSettings, Settings
 from libs.context import RequestContext, current, new_context_id, use
 from libs.contracts.auth import AuthClient
 from libs.http.client import HttpClient
 from libs.http.in_process import InProcessTransport
+from libs.limits.redis_permits import RedisPermits
 from libs.logging import get_logger
 from libs.module import R, Registry, Resource, Task, Wired
 from libs.observability.metrics import build_info
 from libs.settings import HostSettings
 from libs.web.app import create_app, in_layer
 from libs.web.health import Health, Meta
+from libs.web.limits import Limits
+from libs.web.protocol import Protocol
 
 log = get_logger()
 
 RESTART_PAUSE_S = 1.0
 KEEP_ALIVE_S = 75
 BACKLOG = 2048
+GC_THRESHOLDS = (5_000, 20, 20)
+"""New objects after which the youngest are looked at, and how many times that for the older."""
 _M_MMAP_THRESHOLD = -3
 
 
@@ -69,6 +79,9 @@ class Runtime:
         self._wired: dict[str, Wired] = {
             module.name: module.build(self, settings.modules[module.name]) for module in registry
         }
+        self._denied = self.share(DenyList)
+        if RedisConnection in self._resources:  # and so is configured
+            self._denied.configure(RedisDenyStore(self.share(RedisConnection)))
         every = [check for wired in self._wired.values() for check in wired.checks]
         # one answer for a dependency of several modules: critical if it is so for any of them
         checks = {check.name: check for check in sorted(every, key=lambda check: check.critical)}
@@ -104,17 +117,31 @@ class Runtime:
     @cached_property
     def app(self) -> ASGIApp:
         """The application as it is served."""
-        return in_layer(self.fastapi, self._registry, self.server)
+        return in_layer(self.fastapi, self._registry, self.server, limits=self._limits())
+
+    def _limits(self) -> Limits | None:
+        """Counted together with the processes that have the same Redis, if there is one."""
+        settings = self._settings.process.limits
+        if not settings.enabled:
+            return None
+        shared = RedisConnection in self._resources
+        permits = RedisPermits(self.share(RedisConnection)) if shared else None
+        return Limits.of(settings.quotas(self.server.environment), permits)
+
+    @cached_property
+    def verifier(self) -> TokenVerifier:
+        """What access tokens are verified with, whichever module is asked."""
+        auth = AuthClient(self.peer("auth"))
+        return TokenVerifier(auth.keys, self._settings.process.tokens, denied=self._denied)
 
     @cached_property
     def fastapi(self) -> FastAPI:
         """The application without the layer around it."""
-        auth = AuthClient(self.peer("auth"))
         return create_app(
             [router for wired in self._wired.values() for router in wired.routers],
             state=self.health,
             meta=self._meta,
-            verifier=TokenVerifier(auth.keys, self._settings.process.tokens),
+            verifier=self.verifier,
             lifespan=self.running(),
         )
 
@@ -132,7 +159,9 @@ class Runtime:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Resources are open and tasks run."""
+        own = self._own_tasks()
         async with self.opened():
+            self._running += [(task, self._start(current().service, task)) for task in own]
             for name, wired in self._wired.items():
                 self._running += [(task, self._start(name, task)) for task in wired.tasks]
             build_info(
@@ -165,7 +194,7 @@ class Runtime:
             proxy_headers=False,
             lifespan="on",
             loop="none",
-            http="httptools",
+            http=Protocol,
             ws="none",
             backlog=BACKLOG,
             timeout_keep_alive=KEEP_ALIVE_S,
@@ -186,6 +215,14 @@ class Runtime:
         self.health.stopping = True
         server.should_exit = True
         self._stopping = asyncio.create_task(self._stop_tasks())  # beside the requests in flight
+
+    def _own_tasks(self) -> list[Task]:
+        """What keeps the verifier up to date."""
+        tokens = self._settings.process.tokens
+        return [
+            Periodic("deny_list", self._denied.refresh, every_s=tokens.deny_poll_s),
+            Periodic("verifier.keys", self.verifier.refresh, every_s=tokens.keys_max_age_s),
+        ]
 
     def _start(self, module: str, task: Task) -> asyncio.Task[None]:
         context = replace(current(), context_id=new_context_id(), service=module)
@@ -241,11 +278,26 @@ def give_large_blocks_back() -> None:
         ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 2**20)
 
 
+def leave_what_is_there_alone() -> None:
+    """Have the garbage collector look at what comes from now on, and less often.
+
+    Left alone, it goes through some hundred thousand objects of modules and schemas again and
+    again, none of which is ever garbage. What a request leaves is gone without it, but for cycles.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
+
+
 class _Server(uvicorn.Server):
     """uvicorn's, without its own signal handling: it would end the process by the signal."""
 
     def capture_signals(self) -> Any:
         return nullcontext()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        leave_what_is_there_alone()
 
 
 def process_context() -> RequestContext:

@@ -3,6 +3,7 @@
 from libs.auth.settings import TokenSettings
 from libs.config import ProcessSettings
 from libs.http.settings import HttpClientSettings
+from libs.limits.settings import LimitSettings
 
 
 class HostSettings(ProcessSettings):
@@ -10,3 +11,4 @@ class HostSettings(ProcessSettings):
 
     tokens: TokenSettings
     http: HttpClientSettings
+    limits: LimitSettings

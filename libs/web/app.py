@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
+from functools import cache
 
 from fastapi import APIRouter, FastAPI
 from fastapi.dependencies.models import Dependant
@@ -16,15 +17,18 @@ from libs.config import ServerSettings
 from libs.module import Registry
 from libs.observability.metrics import HttpMetrics
 from libs.web import health, problems
+from libs.web.address import BehindProxies, ClientAddresses, networks
+from libs.web.dispatch import Dispatcher
 from libs.web.layer import RequestLayer
-from libs.web.openapi import describe_problems
+from libs.web.limits import Limits, RateLimits
+from libs.web.openapi import describe, operation_id
 
 DESCRIPTION = """
 Users, orders and a catalogue of services.
 
 Every answer carries `X-Context-Id`; send one of your own (`[A-Za-z0-9._-]{8,64}`) to follow a
 request through log, database, events and third-party calls. Errors are
-`application/problem+json` (RFC 9457).
+`application/problem+json` (RFC 9457). `HEAD` and `OPTIONS` are answered for every path.
 """
 
 
@@ -51,29 +55,44 @@ def create_app(
     app: FastAPI = FastAPIOffline(
         title="Throughline",
         version=meta.version,
-        description=DESCRIPTION,
+        description=DESCRIPTION.strip(),
         docs_url="/docs",
         redoc_url=None,
         static_url="/docs/assets",
         swagger_ui_oauth2_redirect_url="/docs/oauth2-redirect",
         telemetry={"operation_spans": False, "tracing": False},
+        redirect_slashes=False,  # a redirect would repeat the Host header, which anyone can set
+        generate_unique_id_function=operation_id,
         lifespan=lambda _: lifespan,
     )
     app.state.verifier = verifier
-    served: list[Route] = [route for route in app.routes if isinstance(route, Route)]  # the docs
+    docs = [route for route in app.routes if isinstance(route, Route)]
+    routes: list[APIRoute] = []
+    app.state.routes = routes
     for router in [health.router(state, meta), *routers]:
-        served += _guarded(router)
+        routes += _guarded(router)
         app.include_router(router)
-    problems.install(app, served)
-    describe = app.openapi
-    app.openapi = lambda: describe_problems(describe())  # type: ignore[method-assign]
+    problems.install(app, [*docs, *routes])
+    generate = app.openapi
+    app.openapi = cache(lambda: describe(generate(), routes))  # type: ignore[method-assign]
     return app
 
 
-def in_layer(app: FastAPI, registry: Registry, settings: ServerSettings) -> ASGIApp:
-    """`app` as it is served."""
+def in_layer(
+    app: FastAPI, registry: Registry, settings: ServerSettings, *, limits: Limits | None = None
+) -> ASGIApp:
+    """`app` as it is served.
+
+    Args:
+        limits: of the requests that are answered; None: there are none.
+    """
+    served: ASGIApp = Dispatcher(app, app.state.routes)
+    if limits is not None:
+        served = RateLimits(served, limits, app.state.verifier)
+    if settings.trusted_proxies:
+        served = BehindProxies(served, ClientAddresses(networks(settings.trusted_proxies)))
     return RequestLayer(
-        app,
+        served,
         owner=registry.owner,
         trusted=settings.trust_context_id,
         timeout=settings.request_timeout_s,

@@ -14,16 +14,17 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import APIRouter
+from pydantic import Field
 from starlette.responses import JSONResponse, Response
 
 from libs.auth.guards import anyone
 from libs.logging import get_logger
 from libs.module import Check
 from libs.observability.metrics import exposition
-from libs.schema import timestamp
+from libs.schema import Schema, timestamp
 
 log = get_logger()
 
@@ -126,25 +127,75 @@ class Meta:
         }
 
 
+class DependencyView(Schema):
+    """What a dependency said."""
+
+    status: Literal["up", "down"]
+    critical: bool
+    latency_ms: float = Field(examples=[1.25])
+    error: str = Field(
+        "", description="A class name; only if it is down", examples=["TimeoutError"]
+    )
+
+
+class ReportView(Schema):
+    """The state of the process; "degraded": something is down that it can do without."""
+
+    status: Literal["up", "degraded", "down"]
+    reason: Literal["starting", "stopping"] = Field("stopping", description="Only while it is so")
+    dependencies: dict[str, DependencyView] = Field(
+        examples=[{"redis": {"status": "up", "critical": False, "latencyMs": 1.25}}]
+    )
+
+
+class SummaryView(ReportView):
+    """The same for people."""
+
+    version: str = Field(examples=["0.1.0"])
+
+
+class AliveView(Schema):
+    """It is alive."""
+
+    status: Literal["up"]
+
+
+class MetaView(Schema):
+    """What runs here."""
+
+    name: Literal["throughline"]
+    version: str = Field(examples=["0.1.0"])
+    commit: str = Field(examples=["4fd1c7e"])
+    environment: str = Field(examples=["production"])
+    modules: tuple[str, ...] = Field(examples=[["auth", "api"]])
+    started_at: str = Field(json_schema_extra={"format": "date-time"})
+    uptime_seconds: float = Field(examples=[86400.5])
+
+
 def router(health: Health, meta: Meta) -> APIRouter:
     """The operational routes of a process."""
     routes = APIRouter(tags=["operations"], dependencies=[anyone])
 
-    @routes.get("/health", summary="Summary for people")
-    async def summary() -> Response:
+    @routes.get("/health", summary="Summary for people", response_model=SummaryView)
+    async def get_health() -> Response:
         return JSONResponse({**await health.report(), "version": meta.version})
 
-    @routes.get("/health/live", summary="Liveness")
-    async def live() -> Response:
+    @routes.get("/health/live", summary="Liveness", response_model=AliveView)
+    async def get_liveness() -> Response:
         return JSONResponse({"status": "up"})
 
-    @routes.get("/health/ready", summary="Readiness", responses={503: {"description": "Not ready"}})
-    async def ready() -> Response:
+    @routes.get(
+        "/health/ready",
+        summary="Readiness",
+        response_model=ReportView,
+        responses={503: {"model": ReportView, "description": "Not ready"}},
+    )
+    async def get_readiness() -> Response:
         report = await health.report()
         return JSONResponse(report, status_code=503 if report["status"] == "down" else 200)
 
-    @routes.get("/meta", summary="What runs here")
-    async def about() -> Response:
+    @routes.get("/meta", summary="What runs here", response_model=MetaView)
+    async def get_meta() -> Response:
         return JSONResponse(meta.to_dict())
 
     @routes.get("/metrics", include_in_schema=False)

@@ -7,17 +7,15 @@ the context is there before the first log line, and the last line is written aft
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from libs import errors
 from libs.context import (
+    CAUSATION_ID_HEADER,
     CONTEXT_ID_HEADER,
     DEADLINE_HEADER,
-    RequestContext,
-    amend,
     from_headers,
     use,
 )
@@ -42,24 +40,86 @@ PAGE_POLICY = (
     b"default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; "
     b"script-src 'self' 'unsafe-inline'; frame-ancestors 'none'",
 )
+API_HEADERS = (*SECURITY_HEADERS, API_POLICY)
+PAGE_HEADERS = (*SECURITY_HEADERS, PAGE_POLICY)
 NO_STORE = (b"cache-control", b"no-store")
+
+_CONTEXT_ID_HEADER = CONTEXT_ID_HEADER.encode()
 
 QUIET = ("/health", "/metrics")
 """Asked every few seconds by machines: logged at debug level, unless they fail."""
 
 
-@dataclass(slots=True)
+_READ = frozenset(
+    name.encode()
+    for name in (CONTEXT_ID_HEADER, CAUSATION_ID_HEADER, DEADLINE_HEADER, "content-length")
+)
+"""The headers of a request that this layer looks at."""
+
+
 class _Exchange:
-    """What becomes known of a request while it is answered."""
+    """A request and what becomes known of it while it is answered.
 
-    bodiless: bool
-    status: int = 0
-    sent_bytes: int = 0
-    started: bool = False
+    Args:
+        declared: bytes that the request's body has, as it says.
+        max_body: bytes that it may have.
+    """
 
+    __slots__ = (
+        *("_bodiless", "_declared", "_headers", "_max_body", "_receive", "_received", "_send"),
+        *("sent_bytes", "started", "status"),
+    )
 
-def _is_quiet(path: str) -> bool:
-    return path.startswith(QUIET)
+    def __init__(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        *,
+        context_id: str,
+        declared: int,
+        max_body: int,
+    ) -> None:
+        self._receive = receive
+        self._send = send
+        self._declared = declared
+        self._max_body = max_body
+        self._received = 0
+        self._bodiless = scope["method"] == "HEAD"
+        of_page = scope["path"].startswith("/docs")
+        self._headers = [
+            *(PAGE_HEADERS if of_page else API_HEADERS),
+            (_CONTEXT_ID_HEADER, context_id.encode()),
+        ]
+        self.status = 0
+        self.sent_bytes = 0
+        self.started = False
+
+    async def receive(self) -> Message:
+        """Not more than a body may have, and nothing of one that says it has more."""
+        message = await self._receive() if self._declared <= self._max_body else {}
+        self._received += len(message.get("body", b""))
+        if max(self._received, self._declared) > self._max_body:
+            raise HTTPException(413)  # FastAPI takes other exceptions for bad JSON
+        return message
+
+    async def send(self, message: Message) -> None:
+        """With the headers of every answer."""
+        if message["type"] == "http.response.start":
+            self.started = True
+            self.status = message["status"]
+            given = message.get("headers", ())
+            message["headers"] = headers = [*given, *self._headers]
+            for name, _ in given:
+                if name == b"cache-control":
+                    break
+            else:
+                headers.append(NO_STORE)
+        elif message["type"] == "http.response.body":
+            if self._bodiless:
+                message["body"] = b""
+            self.sent_bytes += len(message.get("body", b""))
+        await self._send(message)
 
 
 def _number(text: str | None) -> int | None:
@@ -100,60 +160,53 @@ class RequestLayer:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
-        service = self._owner(scope["path"]) or "throughline"
-        context = from_headers(headers, service=service, trusted=self._trusted)
+        began = time.perf_counter()
+        headers = {
+            name.decode(): value.decode("latin-1")
+            for name, value in scope["headers"]
+            if name in _READ
+        }
+        allowance = self._allowance(headers)
+        context = from_headers(
+            headers,
+            service=self._owner(scope["path"]) or "throughline",
+            trusted=self._trusted,
+            deadline=time.monotonic() + allowance,
+        )
+        declared = _number(headers.get("content-length")) or 0
+        exchange = _Exchange(
+            scope,
+            receive,
+            send,
+            context_id=context.context_id,
+            declared=declared,
+            max_body=self._max_body,
+        )
         with use(context):
-            await self._answer(scope, receive, send, headers, context)
+            await self._answer(scope, exchange, allowance, began, declared)
 
     async def _answer(
-        self,
-        scope: Scope,
-        receive: Receive,
-        send: Send,
-        headers: dict[str, str],
-        context: RequestContext,
+        self, scope: Scope, exchange: _Exchange, allowance: float, began: float, declared: int
     ) -> None:
-        began = time.perf_counter()
         method, path = scope["method"], scope["path"]
-        quiet = _is_quiet(path)
+        quiet = path.startswith(QUIET)
         (log.debug if quiet else log.info)("request.started", method=method, path=path)
-        exchange = _Exchange(bodiless=method == "HEAD")
         # HEAD is GET without the body (RFC 9110, 9.3.2)
-        served = {**scope, "method": "GET"} if exchange.bodiless else scope
-        declared = _number(headers.get("content-length")) or 0
-        receiving = self._limited(receive, declared)
-        sending = self._sender(send, exchange, context.context_id, path)
-        await self._run(served, receiving, sending, self._allowance(headers), exchange)
+        served = {**scope, "method": "GET"} if method == "HEAD" else scope
+        await self._run(served, exchange, allowance)
         seconds = time.perf_counter() - began
         route = getattr(served.get("route"), "path", None) or "unmatched"
-        self._metrics.observe(
-            scope, route=route, status=exchange.status, sent=exchange.sent_bytes, seconds=seconds
-        )
-        failed = exchange.status >= 500
-        (log.warning if failed else log.debug if quiet else log.info)(
+        status, sent = exchange.status, exchange.sent_bytes
+        self._metrics.observe(method, route, status, received=declared, sent=sent, seconds=seconds)
+        (log.warning if status >= 500 else log.debug if quiet else log.info)(
             "request.finished",
             method=method,
             route=route,
-            status=exchange.status,
+            status=status,
             durationMs=round(seconds * 1000, 3),
             requestBytes=declared,
-            responseBytes=exchange.sent_bytes,
+            responseBytes=sent,
         )
-
-    def _limited(self, receive: Receive, declared: int) -> Receive:
-        """`receive`, but not more than a body may have, and nothing of one that says it has."""
-        received = 0
-
-        async def limited() -> Message:
-            nonlocal received
-            message = await receive() if declared <= self._max_body else {}
-            received += len(message.get("body", b""))
-            if max(received, declared) > self._max_body:
-                raise HTTPException(413)  # FastAPI takes other exceptions for bad JSON
-            return message
-
-        return limited
 
     def _allowance(self, headers: dict[str, str]) -> float:
         """Seconds that this request may take: ours, or the caller's remaining time if less."""
@@ -162,42 +215,20 @@ class RequestLayer:
             return min(self._timeout, remaining / 1000)
         return self._timeout
 
-    async def _run(
-        self, scope: Scope, receive: Receive, send: Send, allowance: float, exchange: _Exchange
-    ) -> None:
-        amend(deadline=time.monotonic() + allowance)
-        error: errors.AppError = errors.Internal("The details are in the log, under this contextId")
+    async def _run(self, scope: Scope, exchange: _Exchange, allowance: float) -> None:
         deadline = asyncio.timeout(allowance)
         try:
             async with deadline:
-                await self._app(scope, receive, send)
+                await self._app(scope, exchange.receive, exchange.send)
+                return
         except Exception as failure:
+            error: errors.AppError
             if isinstance(failure, TimeoutError) and deadline.expired():
                 error = errors.DeadlineExceeded(retry_after=1)
                 log.warning("request.deadline_exceeded", allowanceMs=round(allowance * 1000))
             else:
+                error = errors.Internal("The details are in the log, under this contextId")
                 log.exception("request.failed")
-        else:
-            return
         if not exchange.started:
-            await problem(error, instance=scope["path"])(scope, receive, send)
-
-    def _sender(self, send: Send, exchange: _Exchange, context_id: str, path: str) -> Send:
-        policy = PAGE_POLICY if path.startswith("/docs") else API_POLICY
-        added = [*SECURITY_HEADERS, policy, (CONTEXT_ID_HEADER.encode(), context_id.encode())]
-
-        async def sending(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                exchange.started = True
-                exchange.status = message["status"]
-                given = message.setdefault("headers", [])
-                if not any(name == b"cache-control" for name, _ in given):
-                    given = [*given, NO_STORE]
-                message["headers"] = [*given, *added]
-            elif message["type"] == "http.response.body":
-                if exchange.bodiless:
-                    message["body"] = b""
-                exchange.sent_bytes += len(message.get("body", b""))
-            await send(message)
-
-        return sending
+            answer = problem(error, instance=scope["path"])
+            await answer(scope, exchange.receive, exchange.send)

@@ -19,8 +19,16 @@ from starlette.routing import Match, Route
 from libs import errors
 from libs.context import current
 from libs.errors import AppError, FieldError
+from libs.web import deprecation
+from libs.web.errors import HeadTooLarge
+from libs.web.pointers import pointer
 
 MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_S = 1.0
+"""What is said to wait where the error does not know better."""
+
+MAX_MISTAKES = 50
+"""How many are listed: an answer must not be many times larger than its request."""
 
 STATUS: Mapping[type[AppError], int] = {
     errors.MalformedBody: 400,
@@ -36,6 +44,7 @@ STATUS: Mapping[type[AppError], int] = {
     errors.PreconditionFailed: 412,
     errors.PreconditionRequired: 428,
     errors.TooManyRequests: 429,
+    HeadTooLarge: 431,
     errors.DeadlineExceeded: 504,
     errors.Unavailable: 503,
     errors.Internal: 500,
@@ -61,6 +70,11 @@ def status_of(error: type[AppError]) -> int:
     return next(STATUS[cls] for cls in error.__mro__ if cls in STATUS)
 
 
+def type_of(error: type[AppError]) -> str:
+    """The URI that stands for an error class."""
+    return f"urn:throughline:problem:{error.code}"
+
+
 def problem(
     error: AppError, *, instance: str, headers: Mapping[str, str] | None = None
 ) -> Response:
@@ -73,7 +87,7 @@ def problem(
     """
     status = status_of(type(error))
     body: dict[str, Any] = {
-        "type": f"urn:throughline:problem:{error.code}",
+        "type": type_of(type(error)),
         "title": error.title,
         "status": status,
         "detail": error.detail,
@@ -83,31 +97,20 @@ def problem(
     }
     if error.errors:
         body["errors"] = [
-            {"pointer": e.pointer, "code": e.code, "detail": e.detail} for e in error.errors
+            {"pointer": e.pointer, "code": e.code, "detail": e.detail}
+            for e in error.errors[:MAX_MISTAKES]
         ]
     response = Response(orjson.dumps(body), status_code=status, media_type=MEDIA_TYPE)
     for name, value in (headers or {}).items():
         response.headers[name] = value
-    if error.retry_after is not None:
-        response.headers["Retry-After"] = str(math.ceil(error.retry_after))
+    wait = error.retry_after
+    if wait is None and isinstance(error, errors.Unavailable | errors.TooManyRequests):
+        wait = RETRY_AFTER_S
+    if wait is not None:
+        response.headers["Retry-After"] = str(math.ceil(wait))
     if status == 401:
         response.headers["WWW-Authenticate"] = "Bearer"
     return response
-
-
-def _escape(part: object) -> str:
-    return str(part).replace("~", "~0").replace("/", "~1")
-
-
-def pointer(location: Sequence[object]) -> str:
-    """A pydantic location as a JSON pointer; what is not in the body keeps its place's name.
-
-    ("body", "lines", 0, "quantity") -> "/lines/0/quantity"; ("query", "limit") -> "/query/limit".
-    """
-    parts = list(location)
-    if parts and parts[0] == "body":
-        parts = parts[1:]
-    return "".join(f"/{_escape(part)}" for part in parts)
 
 
 def field_errors(mistakes: Iterable[Mapping[str, Any]]) -> list[FieldError]:
@@ -115,19 +118,28 @@ def field_errors(mistakes: Iterable[Mapping[str, Any]]) -> list[FieldError]:
     return [FieldError(pointer(m["loc"]), str(m["type"]), str(m["msg"])) for m in mistakes]
 
 
+def _answer(
+    request: Request, error: AppError, headers: Mapping[str, str] | None = None
+) -> Response:
+    of_route = deprecation.headers(request.scope.get("route"))
+    return problem(error, instance=request.url.path, headers={**of_route, **(headers or {})})
+
+
 async def _app_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, AppError)  # noqa: S101 (registered for this class alone)
-    return problem(error, instance=request.url.path)
+    return _answer(request, error)
 
 
 async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101
     mistakes = error.errors()
     if any(m["type"] == "json_invalid" for m in mistakes):
-        return problem(errors.MalformedBody(), instance=request.url.path)
-    count = f"{len(mistakes)} mistake{'s' if len(mistakes) > 1 else ''}"
-    invalid = errors.InvalidInput(f"The request has {count}", errors=field_errors(mistakes))
-    return problem(invalid, instance=request.url.path)
+        return _answer(request, errors.MalformedBody())
+    detail = f"The request has {len(mistakes)} mistake{'s' if len(mistakes) > 1 else ''}"
+    if len(mistakes) > MAX_MISTAKES:
+        detail += f", of which {MAX_MISTAKES} are listed"
+    listed = field_errors(mistakes[:MAX_MISTAKES])
+    return _answer(request, errors.InvalidInput(detail, errors=listed))
 
 
 async def _http_exception(
@@ -138,20 +150,22 @@ async def _http_exception(
     headers = dict(error.headers or {})
     if kind is errors.MethodNotAllowed:
         headers["Allow"] = ", ".join(_allowed(request, routes))  # the exception's is of one route
-    return problem(kind(), instance=request.url.path, headers=headers)
+        if request.method == "OPTIONS":
+            return Response(status_code=204, headers=headers)
+    return _answer(request, kind(), headers)
 
 
 def _allowed(request: Request, routes: Sequence[Route]) -> list[str]:
     """The methods of all routes with the request's path."""
     same = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
     methods = {method for route in same for method in route.methods or ()}
-    return sorted(methods | {"HEAD"} if "GET" in methods else methods)
+    methods = methods or {"GET"}  # a file
+    return sorted(methods | {"OPTIONS"} | ({"HEAD"} if "GET" in methods else set()))
 
 
 async def _unexpected(request: Request, _: Exception) -> Response:
     # The traceback is logged by the request layer, to which Starlette raises the exception again.
-    detail = "The details are in the log, under this contextId"
-    return problem(errors.Internal(detail), instance=request.url.path)
+    return _answer(request, errors.Internal("The details are in the log, under this contextId"))
 
 
 def install(app: FastAPI, routes: Sequence[Route]) -> None:

@@ -14,6 +14,7 @@ from libs.auth.guards import anyone
 from libs.auth.settings import TokenSettings
 from libs.config import ModuleSettings, ServerSettings, Settings
 from libs.http.settings import HttpClientSettings
+from libs.limits.settings import LimitSettings
 from libs.logging import get_logger
 from libs.module import Host, Module, Registry, Wired
 from libs.runtime import Runtime
@@ -73,6 +74,7 @@ if __name__ == "__main__":
             server=server,
             tokens=TokenSettings.model_validate({}),
             http=HttpClientSettings.model_validate({}),
+            limits=LimitSettings.model_validate({}),
         ),
         {"program": ModuleSettings()},
     )

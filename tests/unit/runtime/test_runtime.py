@@ -14,6 +14,7 @@ from libs.auth.settings import TokenSettings
 from libs.config import ModuleSettings, ServerSettings, Settings
 from libs.context import current, new_context_id
 from libs.http.settings import HttpClientSettings
+from libs.limits.settings import LimitSettings
 from libs.module import Check, Host, Module, Registry, Wired
 from libs.runtime import Runtime
 from libs.settings import HostSettings
@@ -97,6 +98,7 @@ def _runtime(*modules: Module, peers: dict[str, str] | None = None, **server: An
         server=ServerSettings.model_validate({"environment": "test", **server}),
         tokens=TokenSettings.model_validate({}),
         http=HttpClientSettings.model_validate({}),
+        limits=LimitSettings.model_validate({}),
     )
     settings = Settings(process, {m.name: ModuleSettings() for m in modules}, peers or {})
     return Runtime(Registry(modules), settings, version="1.2.3")

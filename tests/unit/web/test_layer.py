@@ -20,7 +20,8 @@ CONTEXT = "/v1/things/context"
 ANSWERS = {
     "200": ("GET", "/v1/things"),
     "201": ("POST", "/v1/things"),
-    "307": ("GET", "/v1/things/"),
+    "204": ("OPTIONS", "/v1/things"),
+    "304": ("GET", "/v1/things/tagged"),
     "404": ("GET", "/nowhere"),
     "405": ("DELETE", "/v1/things"),
     "409": ("GET", "/v1/things/sold"),
@@ -39,7 +40,8 @@ async def _answers(headers: dict[str, str], **settings: Any) -> dict[str, httpx.
     async with client(router(), state=not_ready, request_timeout_s=0.05, **settings) as http:
         for status, (method, path) in ANSWERS.items():
             body = {"name": "x"} if method == "POST" else None
-            found[status] = await http.request(method, path, headers=headers, json=body)
+            told = {**headers, "if-none-match": '"1"'}
+            found[status] = await http.request(method, path, headers=told, json=body)
     assert {status: str(answer.status_code) for status, answer in found.items()} == {
         status: status for status in ANSWERS
     }
@@ -117,14 +119,34 @@ class TestAccessLog:
 
     async def test_a_request_is_two_lines(self, logged: Logged) -> None:
         async with client(router()) as http:
-            await http.post("/v1/things?q=planted", json={"name": "x"})
+            await http.post("/v1/things", json={"name": "x"})
         started, finished = logged.lines()
         assert (started["event"], finished["event"]) == ("request.started", "request.finished")
         assert (started["method"], started["path"]) == ("POST", "/v1/things")
         assert (finished["route"], finished["status"]) == ("/v1/things", 201)
         assert (finished["requestBytes"], finished["responseBytes"]) == (12, 23)
         assert finished["durationMs"] > 0
+
+    async def test_what_is_asked_and_answered_is_not_in_it(self, logged: Logged) -> None:
+        secret = {"authorization": "Bearer planted", "cookie": "planted", "if-match": "planted"}
+        async with client(router()) as http:
+            for target in ("/v1/things?planted=1", "/v1/things?limit=planted", "/no?q=planted"):
+                await http.get(target, headers=secret)
+                await http.post(target, json={"name": "planted", "planted": 1}, headers=secret)
+            await http.post("/v1/things/form", data={"name": "planted"})
+            await http.post("/v1/things", content=b"planted", headers={"content-type": "planted"})
+            await http.get("/v1/things/sold")  # whose detail is "gone since Monday"
+        assert len(logged.lines("request.finished")) == 9
         assert b"planted" not in logged.raw()
+        assert b"Monday" not in logged.raw()
+
+    async def test_the_sizes_are_those_of_the_bodies(self, logged: Logged) -> None:
+        async with client(router()) as http:
+            got = await http.get("/v1/things")
+            await http.head("/v1/things")
+            missing = await http.get("/nowhere")
+        sizes = [line["responseBytes"] for line in logged.lines("request.finished")]
+        assert sizes == [len(got.content), 0, len(missing.content)]
 
     async def test_a_route_is_its_template(self, logged: Logged) -> None:
         async with client(router()) as http:

@@ -13,6 +13,7 @@ from libs.context import current
 from libs.errors import Conflict, FieldError, InvalidInput, TooManyRequests
 from libs.logging import get_logger
 from libs.schema import Schema
+from libs.web.conditional import etag
 from libs.web.routing import api_router
 
 log = get_logger()
@@ -97,6 +98,10 @@ def router() -> APIRouter:
     @routes.get("/cached")
     async def cached() -> Response:
         return Response(b"{}", headers={"cache-control": "max-age=60"})
+
+    @routes.get("/tagged")
+    async def tagged() -> Response:
+        return Response(b"{}", headers=etag(1))
 
     @routes.get("/{thing_id}")
     async def thing(thing_id: int) -> dict[str, int]:
