@@ -1,18 +1,11 @@
 """What the module `integrations` offers to the others."""
 
 from datetime import date
-from typing import Protocol
 
+from libs.contracts.tokens import Tokens
 from libs.errors import Unauthenticated, Unavailable
 from libs.http.client import HttpClient
 from libs.schema import Country, Currency, Rate, Schema
-
-
-class Tokens(Protocol):
-    """Gives the access token of the caller's own service account: `libs.auth.ServiceTokens`."""
-
-    async def get(self) -> str: ...
-    def forget(self) -> None: ...
 
 
 class ExchangeRate(Schema):

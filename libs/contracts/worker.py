@@ -14,6 +14,8 @@ class OrderAssessed(Event):
     topic: ClassVar[str] = "assessments"
 
     order_id: UUID
+    order_version: int = 1
+    """The state of the order that was assessed; see `OrderPlaced.order_version`."""
     reporting_total: Money
     rate: Rate
     """Units of the reporting currency for one unit of the order's."""
