@@ -1,6 +1,6 @@
 """What can go wrong with orders."""
 
-from libs.errors import InvalidInput, NotFound, PermissionDenied
+from libs.errors import Conflict, InvalidInput, NotFound, PermissionDenied
 
 
 class UnknownService(InvalidInput):
@@ -21,3 +21,13 @@ class NoCustomer(PermissionDenied):
 class OrderNotFound(NotFound):
     code = "orders.not_found"
     title = "There is no such order"
+
+
+class NotPending(Conflict):
+    code = "orders.not_pending"
+    title = "The lines of an order can only be changed while it is pending"
+
+
+class IllegalStatusChange(Conflict):
+    code = "orders.illegal_status_change"
+    title = "The order's status does not admit this"

@@ -18,6 +18,6 @@ def handlers(orders: Orders) -> list[AnyHandler]:
             stale=event.stale,
             due_on=event.due_on,
         )
-        await orders.confirm(event.order_id, assessment)
+        await orders.confirm(event.order_id, event.order_version, assessment)
 
     return [Handler(name="orders.assessed", event=OrderAssessed, handle=confirm)]

@@ -4,7 +4,9 @@ The tables as Tortoise sees them: what the migrations are compared with. Orders 
 read by the single statements of `repository.py`.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
+from typing import Final
 
 from tortoise import fields
 from tortoise.models import Model
@@ -15,15 +17,22 @@ from services.api.customers.models import Customer
 
 
 class Status(StrEnum):
-    """Where an order is: PENDING → CONFIRMED | REJECTED, PENDING | CONFIRMED → CANCELLED.
-
-    A trigger refuses any other change.
-    """
+    """Where an order is."""
 
     PENDING = "PENDING"
     CONFIRMED = "CONFIRMED"
     REJECTED = "REJECTED"
     CANCELLED = "CANCELLED"
+
+    def may_become(self, other: "Status") -> bool:
+        """Whether an order may change from this to another. A trigger has the same rules."""
+        return other in _NEXT.get(self, ())
+
+
+_NEXT: Final[Mapping[Status, frozenset[Status]]] = {
+    Status.PENDING: frozenset({Status.CONFIRMED, Status.REJECTED, Status.CANCELLED}),
+    Status.CONFIRMED: frozenset({Status.CANCELLED}),
+}
 
 
 class OrderRecord(Record):

@@ -1,10 +1,10 @@
-"""POST /v1/orders, GET /v1/orders."""
+"""POST, GET /v1/orders; GET, PATCH, DELETE /v1/orders/{id}; POST /v1/orders/{id}/cancel."""
 
 from typing import Annotated
 from uuid import UUID
 
 import orjson
-from fastapi import APIRouter, Header, Path, Query
+from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
 from libs import errors
@@ -13,48 +13,59 @@ from libs.auth.permissions import Permission
 from libs.auth.principal import Principal
 from libs.db import idempotency
 from libs.db.idempotency import Answer
+from libs.web.conditional import IfMatch, OptionalIfMatch, etag
+from libs.web.idempotency import IdempotencyKey, OptionalIdempotencyKey, answered
 from libs.web.openapi import problems
-from libs.web.pagination import InvalidCursor, render
-from libs.web.routing import api_router
-from services.api.orders.errors import CurrencyMismatch, NoCustomer, OrderNotFound, UnknownService
+from libs.web.pagination import InvalidCursor, page_response
+from libs.web.routing import JSON, api_router
+from services.api.orders.errors import (
+    CurrencyMismatch,
+    IllegalStatusChange,
+    NoCustomer,
+    NotPending,
+    OrderNotFound,
+    UnknownService,
+)
 from services.api.orders.repository import Order
-from services.api.orders.schemas import OrderPage, OrderQuery, OrderView, PlaceOrder, view
+from services.api.orders.schemas import (
+    ChangeOrder,
+    OrderPage,
+    OrderQuery,
+    OrderView,
+    PlaceOrder,
+    view,
+)
 from services.api.orders.service import Orders
 
 PATH = "/v1/orders"
-JSON = "application/json"
-REPLAYED = {"Idempotency-Replayed": "true"}
+ONE = f"{PATH}/{{id}}"
 
-IdempotencyKey = Annotated[
-    str,
-    Header(
-        alias=idempotency.HEADER,
-        min_length=1,
-        max_length=255,
-        pattern=r"^[\x21-\x7e]+$",
-        description="Chosen by the client; the same for a request that is sent again",
-    ),
-]
+OrderId = Annotated[UUID, Path(alias="id")]
+Reader = Annotated[Principal, require(Permission.ORDERS_READ_OWN)]
+Writer = Annotated[Principal, require(Permission.ORDERS_WRITE_OWN)]
 
 
 def router(orders: Orders) -> APIRouter:
     """The routes of the domain."""
     routes = api_router(tag="orders")
+    _add_list(routes, orders)
+    _add_single(routes, orders)
+    return routes
 
+
+def _add_list(routes: APIRouter, orders: Orders) -> None:
     @routes.post(
         PATH,
         summary="Place an order",
+        description="Prices are today's of the catalogue; they stay with the order.",
         status_code=201,
         response_model=OrderView,
         responses=problems(
-            errors.MalformedBody,
-            errors.InvalidInput,
             UnknownService,
             CurrencyMismatch,
             NoCustomer,
             idempotency.InFlight,
             idempotency.KeyReused,
-            errors.UnsupportedMediaType,
         ),
     )
     async def place_order(
@@ -62,44 +73,88 @@ def router(orders: Orders) -> APIRouter:
         wanted: PlaceOrder,
         key: IdempotencyKey,
     ) -> Response:
-        answer = await orders.place(principal, wanted, key=key, answer=_created)
-        headers = {**answer.headers, **(REPLAYED if answer.replayed else {})}
-        return Response(answer.body, answer.status, headers, JSON)
+        return answered(await orders.place(principal, wanted, key=key, answer=_created))
 
     @routes.get(
         PATH,
         summary="Orders, the newest first",
         description="One's own; support and administrators see everybody's.",
         response_model=OrderPage,
-        responses=problems(errors.InvalidInput, InvalidCursor),
+        responses=problems(InvalidCursor),
     )
     async def list_orders(
-        principal: Annotated[Principal, require(Permission.ORDERS_READ_OWN)],
-        query: Annotated[OrderQuery, Query()],
+        request: Request, principal: Reader, query: Annotated[OrderQuery, Query()]
     ) -> Response:
         found, cursor = await orders.page(principal, query)
-        return Response(render([view(order) for order in found], cursor), media_type=JSON)
+        return page_response(request, [view(order) for order in found], cursor)
 
+
+def _add_single(routes: APIRouter, orders: Orders) -> None:
     @routes.get(
-        f"{PATH}/{{id}}",
+        ONE,
         summary="An order",
         response_model=OrderView,
-        responses=problems(OrderNotFound, errors.InvalidInput),
+        responses=problems(OrderNotFound),
     )
-    async def get_order(
-        principal: Annotated[Principal, require(Permission.ORDERS_READ_OWN)],
-        order_id: Annotated[UUID, Path(alias="id")],
-    ) -> Response:
-        order = await orders.get(principal, order_id)
-        return Response(orjson.dumps(view(order)), media_type=JSON, headers=_etag(order))
+    async def get_order(principal: Reader, order_id: OrderId) -> Response:
+        return _shown(await orders.get(principal, order_id))
 
-    return routes
+    @routes.patch(
+        ONE,
+        summary="Change an order's note, and its lines while it is pending",
+        description="For its customer and administrators. Lines get today's prices; a pending"
+        " order that is changed is assessed anew.",
+        response_model=OrderView,
+        responses=problems(OrderNotFound, NotPending, UnknownService, CurrencyMismatch),
+    )
+    async def change_order(
+        principal: Writer, order_id: OrderId, patch: ChangeOrder, precondition: IfMatch
+    ) -> Response:
+        return _shown(await orders.change(principal, order_id, patch, precondition))
+
+    @routes.post(
+        f"{ONE}/cancel",
+        summary="Cancel an order that is pending or confirmed",
+        description="For its customer and administrators.",
+        response_model=OrderView,
+        responses=problems(
+            OrderNotFound,
+            IllegalStatusChange,
+            errors.PreconditionFailed,
+            idempotency.InFlight,
+            idempotency.KeyReused,
+        ),
+    )
+    async def cancel_order(
+        principal: Writer,
+        order_id: OrderId,
+        precondition: OptionalIfMatch,
+        key: OptionalIdempotencyKey = None,
+    ) -> Response:
+        return answered(
+            await orders.cancel(principal, order_id, precondition, key=key, answer=_cancelled)
+        )
+
+    @routes.delete(
+        ONE,
+        summary="Delete an order",
+        description="For administrators. Nobody sees it any more; the audit log still tells of it.",
+        status_code=204,
+        responses=problems(OrderNotFound),
+    )
+    async def delete_order(principal: Writer, order_id: OrderId, precondition: IfMatch) -> Response:
+        await orders.delete(principal, order_id, precondition)
+        return Response(status_code=204)
+
+
+def _shown(order: Order) -> Response:
+    return Response(orjson.dumps(view(order)), media_type=JSON, headers=etag(order.version))
 
 
 def _created(order: Order) -> Answer:
-    headers = {"Location": f"{PATH}/{order.id}", **_etag(order)}
+    headers = {"Location": f"{PATH}/{order.id}", **etag(order.version)}
     return Answer(status=201, body=orjson.dumps(view(order)), headers=headers)
 
 
-def _etag(order: Order) -> dict[str, str]:
-    return {"ETag": f'"{order.version}"'}
+def _cancelled(order: Order) -> Answer:
+    return Answer(status=200, body=orjson.dumps(view(order)), headers=etag(order.version))

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from libs.schema import Currency, Money, Schema, Timestamp, timestamp
+from libs.schema import Currency, Money, Schema, Timestamp, Whole, timestamp
 from libs.web.pagination import DEFAULT_LIMIT, Cursor, Limit, Page
 from services.api.orders.models import Status
 from services.api.orders.repository import Assessment, Order
@@ -21,19 +21,44 @@ MAX_QUANTITY = 1000
 MAX_NOTE = 1000
 
 
+# Written out: not every reader of the document knows \p{Cc}.
+Note = Annotated[
+    str,
+    Field(
+        max_length=MAX_NOTE,
+        pattern=r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$",
+        description="Without control characters, except for tabs and line ends",
+        examples=["Ring twice"],
+    ),
+]
+
+
 class LineWanted(Schema):
     """A service, and how much of it."""
 
     service_id: UUID
-    quantity: int = Field(ge=1, le=MAX_QUANTITY, strict=True)
+    quantity: Whole = Field(ge=1, le=MAX_QUANTITY)
+
+
+LinesWanted = Annotated[tuple[LineWanted, ...], Field(min_length=1, max_length=MAX_LINES)]
 
 
 class PlaceOrder(Schema):
     """An order to be placed."""
 
     currency: Currency
-    lines: tuple[LineWanted, ...] = Field(min_length=1, max_length=MAX_LINES)
-    note: Annotated[str, Field(max_length=MAX_NOTE, pattern=r"^[^\x00]*$")] | None = None
+    lines: LinesWanted
+    note: Note | None = None
+
+
+class ChangeOrder(Schema):
+    """A merge patch (RFC 7396) of an order: what is not there stays as it is."""
+
+    note: Note | None = Field(None, description="null takes it away")
+    lines: LinesWanted = Field(
+        default_factory=tuple,
+        description="All of them, at today's prices. Only while the order is pending",
+    )
 
 
 class OrderQuery(Schema):
@@ -42,6 +67,12 @@ class OrderQuery(Schema):
     status: Annotated[Status | None, Field(description="Only orders in this state")] = None
     placed_after: Annotated[
         Timestamp | None, Field(description="Only orders that were placed after this time")
+    ] = None
+    placed_before: Annotated[
+        Timestamp | None, Field(description="Only orders that were placed before this time")
+    ] = None
+    customer_id: Annotated[
+        UUID | None, Field(description="Only orders of this customer, of those one may see")
     ] = None
     limit: Limit = DEFAULT_LIMIT
     cursor: Cursor | None = None

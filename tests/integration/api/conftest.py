@@ -25,6 +25,7 @@ def environ(api_database: ModuleDatabase, redis_url: str, mongo_url: str) -> dic
         "THROUGHLINE_ENVIRONMENT": "test",
         "THROUGHLINE_DRAIN_S": "5",
         "THROUGHLINE_AUTH_URL": "http://auth",
+        "THROUGHLINE_CURSOR_SECRET": "signs the cursors of tests",
         "THROUGHLINE_API_DATABASE_URL": api_database.url,
         "THROUGHLINE_API_DATABASE_ACQUIRE_TIMEOUT_MS": "30000",
         "THROUGHLINE_API_DATABASE_STATEMENT_TIMEOUT_MS": "30000",

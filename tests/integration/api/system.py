@@ -29,6 +29,7 @@ from libs.ids import uuid7
 from libs.module import R, Registry
 from libs.runtime import Runtime
 from libs.settings import HostSettings
+from libs.web.routing import MERGE_PATCH
 from services.api.module import MODULE
 from tests.events import envelope_of
 
@@ -161,6 +162,25 @@ class System:
     async def get(self, user: User, path: str, **params: str | int) -> httpx.Response:
         return await self.http.get(path, params=params or None, headers=user.headers)
 
+    async def change(
+        self, user: User, path: str, body: object, *, version: int | None = None
+    ) -> httpx.Response:
+        """Send a merge patch."""
+        headers = {**user.headers, **if_match(version), "Content-Type": MERGE_PATCH}
+        return await self.http.patch(path, content=orjson.dumps(body), headers=headers)
+
+    async def cancel(self, user: User, path: str, **headers: str) -> httpx.Response:
+        """Cancel an order; headers with `_` for `-`."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return await self.http.post(f"{path}/cancel", headers={**user.headers, **named})
+
+    async def delete(self, user: User, path: str, *, version: int | None = None) -> httpx.Response:
+        return await self.http.delete(path, headers={**user.headers, **if_match(version)})
+
+    async def events(self) -> list[str]:
+        """The types of the events in the outbox, in order."""
+        return [row["type"] for row in await self.rows("SELECT type FROM outbox ORDER BY seq")]
+
     async def rows(self, sql: str, *args: Any) -> list[dict[str, Any]]:
         """What the database says."""
         return [dict(row) for row in await self.database.fetch(sql, *args)]
@@ -169,6 +189,11 @@ class System:
         """How many rows the tables have that an order is written to."""
         tables = ("customers", "orders", "order_lines", "outbox", "idempotency_keys")
         return {t: await self.database.fetchval(f"SELECT count(*) FROM {t}") for t in tables}  # noqa: S608
+
+
+def if_match(version: int | None) -> dict[str, str]:
+    """The header that names the version a change is meant for; none, if there is none."""
+    return {} if version is None else {"If-Match": f'"{version}"'}
 
 
 def order_of(*service_ids: UUID, quantity: int = 1, **more: Any) -> dict[str, Any]:

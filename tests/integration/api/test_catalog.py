@@ -3,12 +3,14 @@ from pathlib import Path
 import asyncpg
 import pytest
 from prometheus_client import REGISTRY
+from structlog.typing import EventDict
 
 from libs.documents.documents import Documents
 from libs.embedded.valkey import Valkey
 from libs.ids import uuid7
-from services.api.catalog.documents import INDEXES
+from services.api.catalog.documents import COLLECTION, SERVICES
 from services.api.catalog.seed import services
+from services.api.module import MODULE
 from tests.integration.api.system import EUR_DAY, RETIRED, System, json, started
 
 
@@ -26,6 +28,9 @@ async def test_a_service_is_read(system: System) -> None:
     assert service["config"]["cancellation"] == {"freeUntilDays": 3, "feePercent": 50}
     names = {"id", "slug", "name", "category", "description", "price", "tags", "active", "config"}
     assert service.keys() == names | {"createdAt", "updatedAt", "version"}
+    known = {**system.user().headers, "If-None-Match": '"1"'}
+    again = await system.http.get(f"/v1/services/{EUR_DAY}", headers=known)
+    assert (again.status_code, again.content) == (304, b"")
 
 
 @pytest.mark.parametrize("path", [f"/v1/services/{EUR_DAY}", "/v1/services?category=support"])
@@ -67,14 +72,18 @@ async def test_a_service_that_is_not_there_is_not_found(system: System) -> None:
 
 async def test_a_list_is_walked_page_by_page(system: System) -> None:
     names: list[str] = []
-    params: dict[str, str | int] = {"limit": 10}
-    while True:
-        page = json(await system.get(system.user(), "/v1/services", **params))
-        names += [service["name"] for service in page["items"]]
-        if page["nextCursor"] is None:
-            break
-        params["cursor"] = page["nextCursor"]
-    assert sorted(names) == sorted(service.name for service in services())
+    ada, path = system.user(), "/v1/services?limit=10&active=true"
+    for _ in range(2):  # the second time from the cache
+        names = []
+        response = await system.get(ada, path)
+        while True:
+            names += [service["name"] for service in json(response)["items"]]
+            following = response.links.get("next")
+            assert (following is None) == (json(response)["nextCursor"] is None)
+            if following is None:
+                break
+            response = await system.get(ada, following["url"])
+    assert sorted(names) == sorted(service.name for service in services() if service.active)
     assert names == sorted(names)
 
 
@@ -84,6 +93,9 @@ async def test_a_list_is_filtered(system: System) -> None:
     assert {service["category"] for service in security["items"]} == {"security"}
     retired = json(await system.get(ada, "/v1/services", active="false"))
     assert [service["id"] for service in retired["items"]] == [str(RETIRED)]
+    workshops = json(await system.get(ada, "/v1/services", tag="workshop", category="advisory"))
+    assert workshops["items"]
+    assert all("workshop" in service["tags"] for service in workshops["items"])
 
 
 @pytest.mark.parametrize("query", ["limit=0", "active=perhaps", "cursor=x", "colour=red"])
@@ -103,12 +115,12 @@ async def test_preparing_and_seeding_may_be_repeated(system: System) -> None:
     wired = system.runtime.wired["api"]
     assert wired.prepare is not None
     assert wired.seed is not None
-    collection = system.runtime.share(Documents).collection("services")
+    collection = system.runtime.share(Documents).collection(COLLECTION)
     await collection.update_one({"_id": EUR_DAY}, {"$set": {"name": "Day", "version": 2}})
     await wired.prepare()
     await wired.seed({})
     names = {index["name"] async for index in collection.list_indexes()}
-    assert names == {"_id_", *(index.name for index in INDEXES)}
+    assert names == {"_id_", *(index.name for index in SERVICES.all_indexes)}
     assert await collection.count_documents({}) == len(services())
     response = await system.get(system.user(), f"/v1/services/{EUR_DAY}")
     assert (response.headers["etag"], json(response)["name"]) == ('"2"', "Day")
@@ -117,7 +129,7 @@ async def test_preparing_and_seeding_may_be_repeated(system: System) -> None:
 async def test_a_slug_that_is_taken_is_left_out(system: System) -> None:
     wired = system.runtime.wired["api"]
     assert wired.seed is not None
-    collection = system.runtime.share(Documents).collection("services")
+    collection = system.runtime.share(Documents).collection(COLLECTION)
     document = await collection.find_one({"_id": EUR_DAY})
     assert document is not None
     await collection.delete_many({"_id": {"$in": [EUR_DAY, RETIRED]}})
@@ -125,3 +137,36 @@ async def test_a_slug_that_is_taken_is_left_out(system: System) -> None:
     await wired.seed({})
     assert await collection.count_documents({"slug": document["slug"]}) == 1
     assert await collection.count_documents({"_id": RETIRED}) == 1
+
+
+async def test_the_collections_of_a_module_are_declared(system: System) -> None:
+    assert system.runtime.share(Documents).declared == (SERVICES,)
+    assert MODULE.documents == (COLLECTION,)
+
+
+async def test_a_broken_document_is_told_and_takes_nothing_with_it(
+    system: System, log: list[EventDict]
+) -> None:
+    """The list goes on, also where the broken one would be the last of a page; it alone fails."""
+    ordered = sorted(services(), key=lambda service: (service.name, service.id))
+    broken, unnamed = ordered[2], ordered[5]
+    collection = system.runtime.share(Documents).collection(COLLECTION)
+    await collection.update_one({"_id": broken.id}, {"$set": {"price": "a lot"}})
+    await collection.update_one({"_id": unnamed.id}, {"$set": {"name": None}})
+    ada, names = system.user(), list[str]()
+    path = "/v1/services?limit=3"
+    while True:
+        response = await system.get(ada, path)
+        assert response.status_code == 200
+        names += [service["name"] for service in json(response)["items"]]
+        if "next" not in response.links:
+            break
+        path = response.links["next"]["url"]
+    assert names == [s.name for s in ordered if s not in (broken, unnamed)]
+    for service in (broken, unnamed):
+        one = await system.get(ada, f"/v1/services/{service.id}")
+        assert (one.status_code, json(one)["code"]) == (500, "catalog.service_unreadable")
+    assert (await system.get(ada, f"/v1/services/{ordered[0].id}")).status_code == 200
+    told = [line for line in log if line["event"] == "document.unreadable"]
+    assert {line["documentId"] for line in told} == {str(broken.id), str(unnamed.id)}
+    assert not [line for line in log if "a lot" in str(line)]

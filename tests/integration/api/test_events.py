@@ -12,9 +12,10 @@ from tests.integration.api.system import System, json
 from tests.waiting import until
 
 
-def _assessed(order_id: str) -> OrderAssessed:
+def _assessed(order_id: str, version: int = 1) -> OrderAssessed:
     return OrderAssessed(
         order_id=UUID(order_id),
+        order_version=version,
         reporting_total=Money(amount=Decimal("1359.38"), currency="USD"),
         rate=Decimal("1.0875"),
         rate_as_of=date(2026, 1, 30),
@@ -86,6 +87,29 @@ async def test_an_order_that_is_not_pending_is_left_alone(working: System) -> No
     after = json(await working.get(ada, response.headers["location"]))
     assert (after["status"], after["assessment"], after["version"]) == ("CANCELLED", None, 1)
     assert (await working.counts())["outbox"] == 1
+
+
+async def test_a_changed_order_waits_for_its_new_assessment(working: System) -> None:
+    ada = working.user()
+    response = await working.place(ada)
+    path, order_id = response.headers["location"], json(response)["id"]
+    await working.change(ada, path, {"note": "Ring twice"}, version=1)
+    late = await working.bus.tell(_assessed(order_id, version=1))
+    await _handled(working, late.id)
+    assert json(await working.get(ada, path))["status"] == "PENDING"
+    event = await working.bus.tell(_assessed(order_id, version=2))
+    await _handled(working, event.id)
+    after = json(await working.get(ada, path))
+    assert (after["status"], after["version"], after["note"]) == ("CONFIRMED", 3, "Ring twice")
+    assert await working.events() == ["OrderPlaced", "OrderChanged", "OrderConfirmed"]
+
+
+async def test_a_deleted_order_is_not_confirmed(working: System) -> None:
+    response = await working.place(working.user())
+    await working.delete(working.user("admin"), response.headers["location"], version=1)
+    event = await working.bus.tell(_assessed(json(response)["id"], version=2))
+    await _handled(working, event.id)
+    assert await working.events() == ["OrderPlaced", "OrderDeleted"]
 
 
 async def test_customers_follow_users(working: System) -> None:

@@ -5,7 +5,6 @@ from uuid import UUID
 import pytest
 
 from libs.contracts.api import OrderPlaced
-from libs.db.idempotency import IdempotencyKeys
 from libs.ids import uuid7
 from tests.integration.api.system import EUR_DAY, EUR_GIB, RETIRED, System, json, order_of
 
@@ -78,17 +77,26 @@ async def test_a_second_order_finds_its_customer(system: System) -> None:
     assert (await system.counts())["customers"] == 1
 
 
-async def test_a_failure_before_the_commit_leaves_nothing(
-    system: System, monkeypatch: pytest.MonkeyPatch
-) -> None:
+AT_ONCE = "CREATE TRIGGER refuse BEFORE INSERT ON {} FOR EACH ROW EXECUTE FUNCTION refuse()"
+AT_THE_COMMIT = (
+    "CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON {} DEFERRABLE INITIALLY DEFERRED"
+    " FOR EACH ROW EXECUTE FUNCTION refuse()"
+)
+
+
+@pytest.mark.parametrize("when", [AT_ONCE, AT_THE_COMMIT], ids=["at once", "at the commit"])
+@pytest.mark.parametrize("table", NOTHING)
+async def test_a_failure_at_any_table_leaves_nothing(system: System, table: str, when: str) -> None:
     ada = system.user()
-
-    async def complete(*_: object) -> None:
-        raise RuntimeError("the process is in trouble")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(IdempotencyKeys, "complete", complete)
+    await system.database.execute(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql"
+        " AS 'BEGIN RAISE EXCEPTION ''the server is in trouble''; END'"
+    )
+    try:
+        await system.database.execute(when.format(table))
         failed = await system.place(ada, key="k")
+    finally:
+        await system.database.execute("DROP FUNCTION refuse CASCADE")
     assert (failed.status_code, json(failed)["code"]) == (500, "internal")
     assert await system.counts() == NOTHING
     assert (await system.place(ada, key="k")).status_code == 201
@@ -111,6 +119,7 @@ INVALID: list[tuple[dict[str, Any], str]] = [
     (order_of(EUR_DAY, quantity=1001), "/lines/0/quantity"),
     (order_of(EUR_DAY, note="x" * 1001), "/note"),
     (order_of(EUR_DAY, note="a\0b"), "/note"),
+    (order_of(EUR_DAY, note="\x1b[31m"), "/note"),
     (order_of(EUR_DAY, surprise=1), "/surprise"),
     ({**order_of(EUR_DAY), "currency": "euro"}, "/currency"),
     ({"currency": "EUR", "lines": [{"serviceId": "x", "quantity": 1}]}, "/lines/0/serviceId"),
@@ -202,6 +211,33 @@ async def test_a_list_is_filtered(system: System) -> None:
     early = json(await system.get(ada, f"/v1/orders/{first['id']}"))["placedAt"]
     assert await _walk(system, ada, placedAfter=early) == [second["id"]]
     assert await _walk(system, ada, placedAfter=second["placedAt"]) == []
+    assert await _walk(system, ada, placedBefore=second["placedAt"]) == [first["id"]]
+    assert await _walk(system, ada, placedBefore=early) == []
+    both = {"placedAfter": early, "placedBefore": second["placedAt"]}
+    assert await _walk(system, ada, **both) == []
+
+
+async def test_a_list_is_of_one_customer(system: System) -> None:
+    ada, bob = system.user(), system.user()
+    order = json(await system.place(ada))
+    await system.place(bob)
+    mine = {"customerId": str(ada.id)}
+    assert await _walk(system, system.user("support"), **mine) == [order["id"]]
+    assert await _walk(system, ada, **mine) == [order["id"]]
+    assert await _walk(system, bob, **mine) == []
+
+
+async def test_a_page_leads_to_the_next(system: System) -> None:
+    ada = system.user()
+    placed = [json(await system.place(ada))["id"] for _ in range(3)]
+    path: str | None = "/v1/orders?limit=1&status=PENDING&placedBefore=2100-01-01T00:00:00Z"
+    found: list[str] = []
+    while path is not None:
+        response = await system.http.get(path, headers=ada.headers)
+        assert response.status_code == 200, response.text
+        found += [order["id"] for order in json(response)["items"]]
+        path = response.links.get("next", {}).get("url")
+    assert found == placed[::-1]
 
 
 BAD_QUERIES: list[tuple[dict[str, str | int], str]] = [
@@ -210,6 +246,8 @@ BAD_QUERIES: list[tuple[dict[str, str | int], str]] = [
     ({"status": "LOST"}, "/query/status"),
     ({"placedAfter": "2026-01-31"}, "/query/placedAfter"),
     ({"placedAfter": "2026-01-31T12:00:00"}, "/query/placedAfter"),
+    ({"placedBefore": "yesterday"}, "/query/placedBefore"),
+    ({"customerId": "me"}, "/query/customerId"),
     ({"cursor": "nonsense"}, "/query/cursor"),
     ({"limits": 5}, "/query/limits"),
 ]

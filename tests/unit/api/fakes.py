@@ -1,20 +1,17 @@
 """Stand-ins for what the use cases are given, without a server."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 from uuid import UUID
 
 from libs.auth.principal import Principal
 from libs.db.idempotency import Answer, KeyReused, Scope
-from libs.errors import Unavailable
+from libs.errors import PreconditionFailed, Unavailable
 from libs.events.event import Event
 from libs.ids import uuid7
-from services.api.catalog.documents import Service
-from services.api.catalog.repository import Position
 from services.api.catalog.service import Offer
 from services.api.orders.repository import (
     Assessment,
@@ -55,12 +52,11 @@ class FakeOrders:
         self.rows: dict[UUID, Order] = {}
         self.customers: dict[UUID, CustomerDetails] = {}
 
-    async def add(self, order: Order, customer: CustomerDetails) -> None:
-        self.rows[order.id] = order
-        self.customers.setdefault(customer.id, customer)
-
     async def find(self, order_id: UUID) -> Order | None:
         return self.rows.get(order_id)
+
+    async def find_for_update(self, order_id: UUID) -> Order | None:
+        return await self.find(order_id)
 
     async def page(
         self, wanted: OrderFilter, *, after: tuple[datetime, UUID] | None, limit: int
@@ -71,19 +67,36 @@ class FakeOrders:
             for order in found
             if wanted.customer_id in (None, order.customer_id)
             and wanted.status in (None, order.status)
+            and (wanted.placed_after is None or order.placed_at > wanted.placed_after)
+            and (wanted.placed_before is None or order.placed_at < wanted.placed_before)
             and (after is None or (order.placed_at, order.id) < after)
         ][:limit]
 
+    async def update(self, order: Order) -> str:
+        now = self.rows[order.id]
+        if order.version != now.version + 1:
+            raise PreconditionFailed
+        self.rows[order.id] = order._replace(lines=now.lines, assessment=now.assessment)
+        return self.customers[order.customer_id].country
+
+    async def replace_lines(self, order: Order) -> None:
+        self.rows[order.id] = self.rows[order.id]._replace(lines=order.lines)
+
+    async def delete(self, order: Order) -> None:
+        if order.version != self.rows[order.id].version + 1:
+            raise PreconditionFailed
+        del self.rows[order.id]
+
     async def confirm(
-        self, order_id: UUID, assessment: Assessment, *, at: datetime
+        self, order_id: UUID, version: int, assessment: Assessment, *, at: datetime
     ) -> Confirmed | None:
         order = self.rows.get(order_id)
-        if order is None or order.status != "PENDING":
+        if order is None or (order.status, order.version) != ("PENDING", version):
             return None
         self.rows[order_id] = order._replace(
             status="CONFIRMED", assessment=assessment, updated_at=at, version=order.version + 1
         )
-        return Confirmed(order.customer_id, order.currency, order.total)
+        return Confirmed(order.id, order.customer_id, order.currency, order.total)
 
 
 class FakeOffers:
@@ -107,8 +120,16 @@ class FakeKeys:
     def __init__(self) -> None:
         self.rows: dict[Scope, tuple[bytes, Answer]] = {}
 
-    async def claim(self, scope: Scope, fingerprint: bytes) -> Answer | None:
-        return await self.find(scope, fingerprint)
+    async def once(
+        self, scope: Scope | None, fingerprint: bytes, perform: Callable[[], Awaitable[Answer]]
+    ) -> Answer:
+        if scope is None:
+            return await perform()
+        if (stored := await self.find(scope, fingerprint)) is not None:
+            return stored
+        answer = await perform()
+        self.rows[scope] = (fingerprint, answer)
+        return answer
 
     async def find(self, scope: Scope, fingerprint: bytes) -> Answer | None:
         if scope not in self.rows:
@@ -118,8 +139,37 @@ class FakeKeys:
             raise KeyReused
         return replace(answer, replayed=True)
 
-    async def complete(self, scope: Scope, fingerprint: bytes, answer: Answer) -> None:
-        self.rows[scope] = (fingerprint, answer)
+
+class FakePlacement:
+    """Puts a new order where the others are."""
+
+    def __init__(
+        self, work: "Work", orders: FakeOrders, keys: FakeKeys, outbox: "FakeOutbox"
+    ) -> None:
+        self._work = work
+        self._orders = orders
+        self._keys = keys
+        self._outbox = outbox
+
+    async def place(
+        self,
+        order: Order,
+        customer: CustomerDetails,
+        event: Event,
+        answer: Answer,
+        *,
+        scope: Scope,
+        asked: bytes,
+    ) -> Answer:
+        async def perform() -> Answer:
+            self._orders.rows[order.id] = order
+            self._orders.customers.setdefault(customer.id, customer)
+            await self._outbox.add(event)
+            return answer
+
+        assert not self._work.open
+        async with self._work():
+            return await self._keys.once(scope, asked, perform)
 
 
 class FakeOutbox:
@@ -152,35 +202,6 @@ class FakeCustomers:
             return False
         self.rows[user_id] = (name, revision)
         return True
-
-
-class FakeServices:
-    """Services in a list; counts how often it is read."""
-
-    def __init__(self, services: Iterable[Service] = ()) -> None:
-        self.rows = {service.id: service for service in services}
-        self.reads = 0
-
-    async def find(self, service_id: UUID) -> Service | None:
-        self.reads += 1
-        return self.rows.get(service_id)
-
-    async def page(
-        self, filters: Mapping[str, Any], *, after: Position | None, limit: int
-    ) -> Sequence[Service]:
-        self.reads += 1
-        found = sorted(self.rows.values(), key=lambda s: (s.name, s.id))
-        return [
-            service
-            for service in found
-            if all(getattr(service, name) == value for name, value in filters.items())
-            and (after is None or (service.name, service.id) > after)
-        ][:limit]
-
-    async def add_missing(self, services: Iterable[Service]) -> list[UUID]:
-        new = [service for service in services if service.id not in self.rows]
-        self.rows |= {service.id: service for service in new}
-        return [service.id for service in new]
 
 
 def offer(amount: str = "12.50", currency: str = "EUR", *, active: bool = True) -> Offer:

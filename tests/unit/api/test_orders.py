@@ -1,4 +1,4 @@
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
@@ -7,79 +7,17 @@ import pytest
 
 from libs.contracts.api import OrderConfirmed, OrderPlaced
 from libs.contracts.worker import OrderAssessed
-from libs.db.idempotency import Answer, KeyReused
+from libs.db.idempotency import KeyReused
 from libs.errors import PermissionDenied, Unavailable
 from libs.ids import uuid7
 from libs.schema import Money
 from libs.web.pagination import InvalidCursor
-from services.api.catalog.service import Offer
 from services.api.orders.errors import CurrencyMismatch, NoCustomer, OrderNotFound, UnknownService
 from services.api.orders.handlers import handlers
 from services.api.orders.repository import Assessment, Line, Order
-from services.api.orders.schemas import OrderQuery, OrderView, PlaceOrder, view
-from services.api.orders.service import Orders
-from tests.unit.api.fakes import (
-    FakeKeys,
-    FakeOffers,
-    FakeOrders,
-    FakeOutbox,
-    Work,
-    offer,
-    principal,
-)
-
-DAY, MONTH, GONE, POUNDS = uuid7(), uuid7(), uuid7(), uuid7()
-OFFERS: dict[UUID, Offer] = {
-    DAY: offer("12.50"),
-    MONTH: offer("0.10"),
-    GONE: offer(active=False),
-    POUNDS: offer(currency="GBP"),
-}
-ASSESSMENT = Assessment(
-    reporting_total=Decimal("41.20"),
-    reporting_currency="USD",
-    rate=Decimal("1.087500000000"),
-    rate_as_of=date(2026, 1, 30),
-    stale=False,
-    due_on=date(2026, 2, 2),
-)
-
-
-class Setting:
-    """The use cases, with everything around them."""
-
-    def __init__(self) -> None:
-        self.work = Work()
-        self.store = FakeOrders()
-        self.catalog = FakeOffers(self.work, OFFERS)
-        self.keys = FakeKeys()
-        self.outbox = FakeOutbox(self.work)
-        self.orders = Orders(
-            work=self.work,
-            orders=self.store,
-            catalog=self.catalog,
-            keys=self.keys,
-            outbox=self.outbox,
-        )
-        self.ada = principal()
-
-    async def place(self, *lines: tuple[UUID, int], key: str = "k", currency: str = "EUR") -> Order:
-        wanted = _wanted(*lines, currency=currency)
-        answer = await self.orders.place(self.ada, wanted, key=key, answer=_answer)
-        return self.store.rows[UUID(answer.body.decode())]
-
-
-def _wanted(*lines: tuple[UUID, int], currency: str = "EUR") -> PlaceOrder:
-    return PlaceOrder.model_validate(
-        {
-            "currency": currency,
-            "lines": [{"serviceId": str(i), "quantity": n} for i, n in lines],
-        }
-    )
-
-
-def _answer(order: Order) -> Answer:
-    return Answer(status=201, body=str(order.id).encode())
+from services.api.orders.schemas import OrderQuery, OrderView, view
+from tests.unit.api.fakes import principal
+from tests.unit.api.orders import ASSESSMENT, DAY, GONE, MONTH, POUNDS, Setting, answer, wanted
 
 
 @pytest.fixture
@@ -111,7 +49,7 @@ async def test_an_order_brings_its_customer(setting: Setting) -> None:
 
 async def test_the_same_request_again_is_answered_alike(setting: Setting) -> None:
     first = await setting.place((DAY, 1))
-    again = await setting.orders.place(setting.ada, _wanted((DAY, 1)), key="k", answer=_answer)
+    again = await setting.orders.place(setting.ada, wanted((DAY, 1)), key="k", answer=answer)
     assert (again.body, again.replayed) == (str(first.id).encode(), True)
     assert len(setting.outbox.events) == 1
 
@@ -119,7 +57,7 @@ async def test_the_same_request_again_is_answered_alike(setting: Setting) -> Non
 async def test_it_is_answered_alike_when_the_service_has_gone_since(setting: Setting) -> None:
     first = await setting.place((DAY, 1))
     del setting.catalog.offered[DAY]
-    again = await setting.orders.place(setting.ada, _wanted((DAY, 1)), key="k", answer=_answer)
+    again = await setting.orders.place(setting.ada, wanted((DAY, 1)), key="k", answer=answer)
     assert again.body == str(first.id).encode()
 
 
