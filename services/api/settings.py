@@ -6,9 +6,10 @@ from pydantic import Field
 
 from libs.cache.settings import CacheSettings
 from libs.config import Group, ModuleSettings
-from libs.db.settings import DatabaseSettings
+from libs.db.settings import DatabaseSettings, IdempotencySettings
 from libs.documents.settings import DocumentsSettings
 from libs.events.settings import ConsumerSettings, EventSettings, RelaySettings
+from libs.web.settings import CursorSettings
 
 
 class CatalogSettings(Group):
@@ -29,11 +30,13 @@ class ApiSettings(ModuleSettings):
     uses: ClassVar[tuple[str, ...]] = ("auth",)
 
     database: DatabaseSettings
+    idempotency: IdempotencySettings
     documents: DocumentsSettings
     cache: CacheSettings
     events: EventSettings
     relay: RelaySettings
     consumer: ConsumerSettings
+    cursors: CursorSettings
     catalog: CatalogSettings
 
 

@@ -1,84 +1,130 @@
 """The service configuration documents of the collection `services`.
 
-A document carries the version of its form. Money is a Decimal128, which BSON has for it.
+form 1   as the first release wrote them
+form 2   who made and who last changed it; when it was deleted, if it was. Has `min_reader`:
+         from here on a reader tells by the document whether it can read it
+form 3   tags are a sorted set of words in one spelling, so that a list can be filtered by one
 """
 
+import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated, Any, Final
+from typing import Any, Final
 from uuid import UUID
 
-from bson import Decimal128
-from pydantic import Field
+from odmantic import EmbeddedModel, Field, Model
 
+from libs.documents.collections import Collection
 from libs.documents.indexes import Index
-from libs.schema import Amount, Money, Schema, Timestamp
+from libs.documents.outbox import INDEXES as OUTBOX_INDEXES
+from libs.documents.versions import Document, Versions
 
 COLLECTION: Final = "services"
-SCHEMA_VERSION: Final = 1
-MAX_PRICE: Final = Decimal(1_000_000_000)
-"""So that an order of the most lines and quantities fits its total's column."""
+MAX_TAG_LENGTH: Final = 40
 
-INDEXES: Final = (
-    Index(collection=COLLECTION, keys=(("slug", 1),), unique=True),
-    Index(collection=COLLECTION, keys=(("category", 1), ("active", 1), ("name", 1), ("_id", 1))),
-    Index(collection=COLLECTION, keys=(("name", 1), ("_id", 1))),
-)
+_NOT_IN_TAGS: Final = re.compile(r"[^a-z0-9]+")
+_LIVE: Final = {"deleted_at": None}
+"""Also true of a document that has no such field."""
 
 
-class Price(Money):
+class Price(EmbeddedModel):
     """What one unit costs."""
 
-    amount: Annotated[Amount, Field(ge=0, le=MAX_PRICE)]
+    amount: Decimal
+    currency: str
 
 
-class Service(Schema):
+class Service(Model):
     """A service that can be ordered, and how it is configured.
 
+    What a request may say is in `schemas.py`, and stricter: here is what can be worked with.
+
     Attributes:
-        slug: unique, for addresses that people read.
+        slug: unique among those that are not deleted, for addresses that people read.
         active: whether it can be ordered.
         config: what is particular to this service, in a form of its own.
+        created_by, updated_by: who; None: not known, from before that was noted.
         version: of this document's content, from 1 on.
     """
 
-    id: UUID
-    slug: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=80)
-    name: str = Field(min_length=1, max_length=200)
-    category: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=40)
-    description: str = Field(max_length=4000)
+    model_config = {"collection": COLLECTION}
+
+    id: UUID = Field(primary_field=True)
+    slug: str
+    name: str
+    category: str
+    description: str
     price: Price
-    tags: tuple[str, ...] = ()
-    active: bool = True
-    config: dict[str, Any] = Field(default_factory=dict)
-    created_at: Timestamp
-    updated_at: Timestamp
-    version: int = Field(1, ge=1)
+    tags: list[str]
+    active: bool
+    config: dict[str, Any]
+    created_at: datetime
+    created_by: str | None
+    updated_at: datetime
+    updated_by: str | None
+    deleted_at: datetime | None
+    version: int = Field(ge=1)
 
 
-def to_document(service: Service) -> dict[str, Any]:
-    """The service as MongoDB keeps it."""
-    document = service.model_dump(exclude={"id", "price"})
-    price = {"amount": Decimal128(service.price.amount), "currency": service.price.currency}
-    return {"_id": service.id, "schema_version": SCHEMA_VERSION, **document, "price": price}
+def _from_1_to_2(document: Mapping[str, Any]) -> Document:
+    return {"created_by": None, "updated_by": None, "deleted_at": None, **document}
 
 
-def from_document(document: Mapping[str, Any]) -> Service:
-    """The service that a document holds.
+def _from_2_to_3(document: Mapping[str, Any]) -> Document:
+    return {**document, "tags": tag_set(document["tags"])}
 
-    Raises:
-        ValueError: the document has a form that this code does not know, or breaks a rule.
+
+def tag_set(tags: list[str]) -> list[str]:
+    """The tags in one spelling and order, each once: "On site" is `on-site`."""
+    spelt = (_NOT_IN_TAGS.sub("-", t.lower()).strip("-")[:MAX_TAG_LENGTH] for t in tags)
+    return sorted({tag.strip("-") for tag in spelt} - {""})
+
+
+BY_NAME: Final = Index(name="live_by_name", keys=(("name", 1), ("_id", 1)), where=_LIVE)
+BY_ACTIVE: Final = Index(
+    name="live_by_active", keys=(("active", 1), ("name", 1), ("_id", 1)), where=_LIVE
+)
+BY_CATEGORY: Final = Index(
+    name="live_by_category", keys=(("category", 1), ("name", 1), ("_id", 1)), where=_LIVE
+)
+BY_TAG: Final = Index(name="live_by_tag", keys=(("tags", 1), ("name", 1), ("_id", 1)), where=_LIVE)
+BY_SLUG: Final = Index(name="live_slug", keys=(("slug", 1),), unique=True, where=_LIVE)
+
+SERVICES: Final = Collection(
+    name=COLLECTION,
+    versions=Versions(upgrades=(_from_1_to_2, _from_2_to_3), min_reader=2),
+    parse=Service.model_validate_doc,
+    indexes=(BY_SLUG, BY_NAME, BY_ACTIVE, BY_CATEGORY, BY_TAG, *OUTBOX_INDEXES),
+    kept=("category_1_active_1_name_1__id_1", "name_1__id_1"),
+    retired=("slug_1",),  # it would not let go of a deleted service's slug
+)
+
+
+def new(service_id: UUID, *, by: str | None, **content: Any) -> Service:
+    """A service that is made now.
+
+    Args:
+        content: the other fields, as they are in the model.
     """
-    values = dict(document)
-    if (form := values.pop("schema_version", None)) != SCHEMA_VERSION:
-        raise ValueError(f"service {values['_id']} has the schema version {form}")
-    price = values["price"]
-    values["price"] = {**price, "amount": price["amount"].to_decimal()}
-    values["id"] = values.pop("_id")
-    return Service.model_validate(values)
+    now = milliseconds(datetime.now(UTC))
+    return Service(
+        id=service_id,
+        created_at=now,
+        created_by=by,
+        updated_at=now,
+        updated_by=by,
+        deleted_at=None,
+        version=1,
+        **content,
+    )
 
 
-def at(moment: datetime, values: Mapping[str, Any]) -> Service:
-    """A new service with these values, as they are in JSON."""
-    return Service.model_validate({**values, "createdAt": moment, "updatedAt": moment})
+def milliseconds(moment: datetime) -> datetime:
+    """`moment` as MongoDB keeps it."""
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+def to_document(service: Service) -> Document:
+    """The service as MongoDB keeps it, in the current form."""
+    return {**service.model_dump_doc(), **SERVICES.versions.stamp}

@@ -2,25 +2,32 @@
 
 import asyncio
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+from uuid import UUID
 
 import orjson
 
 from libs.logging import get_logger
-from services.api.catalog.documents import Service, at
+from services.api.catalog import documents
+from services.api.catalog.documents import Service
+from services.api.catalog.schemas import ServiceContent, fields
 from services.api.catalog.service import Catalog
 
 DATA = Path(__file__).with_name("data") / "services.json"
+ACTOR: Final = "service:api"
 
 log = get_logger()
 
 
 def services() -> list[Service]:
     """The demo services, as if created now."""
-    now = datetime.now(UTC)
-    return [at(now, values) for values in orjson.loads(DATA.read_bytes())]
+    return [_service(**values) for values in orjson.loads(DATA.read_bytes())]
+
+
+def _service(*, id: str, **content: Any) -> Service:  # noqa: A002 (as it is called there)
+    wanted = ServiceContent.model_validate(content)
+    return documents.new(UUID(id), by=ACTOR, **fields(wanted))
 
 
 class Seed:

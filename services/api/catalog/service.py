@@ -1,10 +1,15 @@
-"""Reading the catalogue, cache first. What is cached is the answer's body, ready to be sent."""
+"""Reading the catalogue, cache first. What is cached is the answer's body, ready to be sent.
+
+Single services are cached aside, each under its own key; the pages of the list are read through the
+cache, as one group. A change makes the service's key and the whole group invalid: in the request
+that made it, and again when its event arrives, for the case that the process died in between.
+"""
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 from uuid import UUID
 
 import orjson
@@ -13,19 +18,28 @@ from libs.cache.cache import Cache
 from libs.web.pagination import Cursors, cut, render
 from services.api.catalog.documents import Service
 from services.api.catalog.errors import ServiceNotFound
-from services.api.catalog.repository import Position
-from services.api.catalog.schemas import ServiceQuery
+from services.api.catalog.repository import Held, Position
+from services.api.catalog.schemas import ServiceQuery, view
 
-_CURSORS: Cursors[Position] = Cursors("services by name", tuple[str, UUID])
+PAGES: Final = "pages"
+"""The group of all cached pages."""
+
+FORM: Final = 2
+"""Of what is cached: a release that caches something else has another number."""
+
+NEGATIVE_TTL_S: Final = 5.0
+"""How long it is remembered that there is no service with an id."""
+
+_ORDER: Final = "services by name"
 
 
 class ServiceStore(Protocol):
-    """What the catalogue needs of `repository.ServiceRepository`."""
+    """What reading needs of `repository.ServiceRepository`."""
 
-    async def find(self, service_id: UUID) -> Service | None: ...
+    async def find(self, service_id: UUID) -> Held | None: ...
     async def page(
         self, filters: Mapping[str, Any], *, after: Position | None, limit: int
-    ) -> Sequence[Service]: ...
+    ) -> Sequence[tuple[Position, Service | None]]: ...
     async def add_missing(self, services: Iterable[Service]) -> list[UUID]: ...
 
 
@@ -50,43 +64,79 @@ class Stored(NamedTuple):
     body: bytes
 
 
+class StoredPage(NamedTuple):
+    """A page of the list as it is cached.
+
+    Attributes:
+        next_cursor: gives the next one; None: it is the last.
+        body: its JSON.
+    """
+
+    next_cursor: str | None
+    body: bytes
+
+
 class Catalog:
     """The catalogue of services.
 
     Args:
         services: where they are.
         cache: of both single services and pages.
-        item_ttl_s: how long a service may be answered as it was.
+        item_ttl_s: how long a service may be answered as it was, if all else fails.
         page_ttl_s: the same for a page of the list.
+        cursor_key: what the cursors of the list are signed with.
     """
 
     def __init__(
-        self, services: ServiceStore, cache: Cache, *, item_ttl_s: float, page_ttl_s: float
+        self,
+        services: ServiceStore,
+        cache: Cache,
+        *,
+        item_ttl_s: float,
+        page_ttl_s: float,
+        cursor_key: bytes,
     ) -> None:
         self._services = services
         self._cache = cache
         self._item_ttl_s = item_ttl_s
         self._page_ttl_s = page_ttl_s
+        self._cursors: Cursors[Position] = Cursors(_ORDER, tuple[str, UUID], cursor_key)
 
-    async def page(self, query: ServiceQuery) -> bytes:
-        """A page of the list, as JSON.
+    async def page(self, wanted: ServiceQuery) -> StoredPage:
+        """A page of the list.
 
         Raises:
             InvalidCursor: the query's cursor is not one of this list.
         """
-        after = _CURSORS.read(query.cursor, query.filters)
-        asked = orjson.dumps(query.model_dump(), option=orjson.OPT_SORT_KEYS)
+        filters = wanted.filters
+        after = self._cursors.read(wanted.cursor, filters)
+        asked = orjson.dumps([filters, wanted.limit, wanted.cursor], option=orjson.OPT_SORT_KEYS)
         key = f"page:{hashlib.sha256(asked).hexdigest()[:32]}"
-        return await self._found(key, lambda: self._load_page(query, after), self._page_ttl_s)
+
+        async def load() -> bytes:
+            return await self._load_page(filters, after, wanted.limit)
+
+        stored = await self._cache.get_or_load(key, load, self._page_ttl_s, group=PAGES)
+        assert stored is not None  # noqa: S101 (there always is a page)
+        cursor, _, body = stored.partition(b"\n")
+        return StoredPage(cursor.decode() or None, body)
 
     async def get(self, service_id: UUID) -> Stored:
         """A service.
 
         Raises:
             ServiceNotFound: there is none with this id.
+            ServiceUnreadable: its document is broken.
         """
-        key = _item_key(service_id)
-        stored = await self._found(key, lambda: self._load_item(service_id), self._item_ttl_s)
+
+        async def load() -> bytes | None:
+            return await self._load(service_id)
+
+        stored = await self._cache.get_or_load(
+            _key(service_id), load, self._item_ttl_s, negative_ttl=NEGATIVE_TTL_S
+        )
+        if stored is None:
+            raise ServiceNotFound
         version, _, body = stored.partition(b"\n")
         return Stored(int(version), body)
 
@@ -96,9 +146,17 @@ class Catalog:
         offers = await asyncio.gather(*map(self._offer, wanted))
         return {key: offer for key, offer in zip(wanted, offers, strict=True) if offer is not None}
 
+    async def forget(self, service_id: UUID) -> None:
+        """Answer nothing any more that was known before a change of this service."""
+        await asyncio.gather(
+            self._cache.invalidate(_key(service_id)), self._cache.invalidate_group(PAGES)
+        )
+
     async def add_missing(self, services: Iterable[Service]) -> int:
         """Add the services that are not there, and tell how many that were."""
-        return len(await self._services.add_missing(services))
+        added = await self._services.add_missing(services)
+        await asyncio.gather(*map(self.forget, added))
+        return len(added)
 
     async def _offer(self, service_id: UUID) -> Offer | None:
         try:
@@ -113,25 +171,21 @@ class Catalog:
             active=service["active"],
         )
 
-    async def _found(
-        self, key: str, load: Callable[[], Awaitable[bytes | None]], ttl: float
+    async def _load(self, service_id: UUID) -> bytes | None:
+        held = await self._services.find(service_id)
+        if held is None:
+            return None
+        service = held.service
+        return b"%d\n%b" % (service.version, orjson.dumps(view(service)))
+
+    async def _load_page(
+        self, filters: Mapping[str, Any], after: Position | None, limit: int
     ) -> bytes:
-        found = await self._cache.get_or_load(key, load, ttl)
-        if found is None:
-            raise ServiceNotFound
-        return found
-
-    async def _load_item(self, service_id: UUID) -> bytes | None:
-        service = await self._services.find(service_id)
-        return None if service is None else b"%d\n%b" % (service.version, service.to_json())
-
-    async def _load_page(self, query: ServiceQuery, after: Position | None) -> bytes:
-        found = await self._services.page(query.filters, after=after, limit=query.limit + 1)
-        services, last = cut(found, query.limit)
-        position = None if last is None else (last.name, last.id)
-        cursor = None if position is None else _CURSORS.write(position, query.filters)
-        return render([orjson.Fragment(service.to_json()) for service in services], cursor)
+        found, last = cut(await self._services.page(filters, after=after, limit=limit + 1), limit)
+        cursor = None if last is None else self._cursors.write(last[0], filters)
+        items = [view(service) for _, service in found if service is not None]
+        return b"%b\n%b" % ((cursor or "").encode(), render(items, cursor))
 
 
-def _item_key(service_id: UUID) -> str:
+def _key(service_id: UUID) -> str:
     return f"item:{service_id}"
