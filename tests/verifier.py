@@ -11,3 +11,7 @@ class FakeVerifier:
         if token == "nonsense":
             raise Unauthenticated("The access token is not valid")
         return Principal(subject="somebody", roles=(token,))
+
+    def known(self, token: str) -> Principal | None:  # noqa: ARG002 (the verifier's)
+        """Nothing is remembered."""
+        return None

@@ -4,6 +4,7 @@
 async def list_orders(principal: Annotated[Principal, require(Permission.ORDERS_READ_OWN)]): ...
 """
 
+from abc import ABC, abstractmethod
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
@@ -18,12 +19,23 @@ from libs.errors import PermissionDenied, Unauthenticated
 bearer = HTTPBearer(bearerFormat="JWT", auto_error=False, description="An access token")
 
 
-class Guard:
-    """A FastAPI dependency that decides who may go on."""
+class Guard(ABC):
+    """A FastAPI dependency that decides who may go on.
+
+    As a dependency it is called with what FastAPI is to tell of it in the document. `libs.web.lean`
+    calls `admit` instead.
+    """
+
+    @abstractmethod
+    async def admit(self, request: Request) -> Principal | None:
+        """Return if the sender of `request` may go on."""
 
 
 class Anyone(Guard):
     """Lets everyone through."""
+
+    async def admit(self, request: Request) -> None:  # noqa: ARG002 (the interface's)
+        return None
 
     async def __call__(self) -> None:
         return None
@@ -43,13 +55,17 @@ class Holder(Guard):
     async def __call__(
         self,
         request: Request,
-        credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
+        _: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
     ) -> Principal:
-        if credentials is None:
+        return await self.admit(request)
+
+    async def admit(self, request: Request) -> Principal:
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
             raise Unauthenticated("An access token is needed: Authorization: Bearer <token>")
         verifier: TokenVerifier = request.app.state.verifier
-        principal = await verifier.verify(credentials.credentials)
-        amend(actor=principal.subject)
+        principal = await verifier.verify(token.strip())
+        amend(actor=principal.subject, session_id=principal.session_id, roles=principal.roles)
         if not principal.may(self.permission):
             raise PermissionDenied(f"This needs the permission {self.permission}")
         return principal

@@ -14,6 +14,24 @@ class TokenSettings(Group):
 
     issuer: str = Field("throughline", description="`iss` of access tokens")
     audience: str = Field("throughline", description="`aud` of access tokens")
+    publish_s: float = Field(
+        60,
+        gt=0,
+        le=3600,
+        description="how long a new signing key is published before it signs, in seconds;"
+        " verifiers look for new keys three times as often",
+    )
+    deny_poll_s: float = Field(
+        3,
+        gt=0,
+        le=5,
+        description="how often a process asks which sessions have ended, in seconds",
+    )
+
+    @property
+    def keys_max_age_s(self) -> float:
+        """How old the keys of a verifier may be: seconds."""
+        return self.publish_s / 3
 
 
 class ServiceAccount(Group):

@@ -1,6 +1,8 @@
 """What can be wrong with a request for a token."""
 
-from libs.errors import InvalidInput, Unauthenticated
+from typing import ClassVar
+
+from libs.errors import MalformedBody, Unauthenticated
 
 
 class InvalidCredentials(Unauthenticated):
@@ -11,14 +13,20 @@ class InvalidCredentials(Unauthenticated):
 
 
 class InvalidClient(Unauthenticated):
-    """RFC 6749, 5.2: `invalid_client`."""
+    """As with the ones below, `oauth` is what RFC 6749, 5.2 calls it."""
 
     code = "auth.invalid_client"
     title = "The service account or its secret is wrong"
+    oauth: ClassVar[str] = "invalid_client"
 
 
-class UnsupportedGrantType(InvalidInput):
-    """RFC 6749, 5.2: `unsupported_grant_type`."""
-
+class UnsupportedGrantType(MalformedBody):
     code = "auth.unsupported_grant_type"
     title = "The grant type is not supported"
+    oauth: ClassVar[str] = "unsupported_grant_type"
+
+
+class InvalidRequest(MalformedBody):
+    code = "auth.invalid_request"
+    title = "The request for a token lacks something, or holds what it may not"
+    oauth: ClassVar[str] = "invalid_request"

@@ -9,7 +9,7 @@ import jwt
 from libs.auth.settings import TokenSettings
 from libs.auth.verifier import ALGORITHM, TOKEN_TYPE
 from libs.ids import uuid7
-from services.auth.tokens.keys import SigningKeys
+from services.auth.keys.signing_key import SigningKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +25,34 @@ class AccessToken:
     expires_in: int
 
 
+@dataclass(frozen=True, slots=True)
+class UserTokens:
+    """What a user gets.
+
+    Attributes:
+        refresh: the refresh token.
+    """
+
+    access: AccessToken
+    refresh: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ClientToken:
+    """What a module's service account gets.
+
+    Attributes:
+        scope: what it may do with it.
+    """
+
+    access: AccessToken
+    scope: Sequence[str]
+
+
 class TokenIssuer:
     """Signs access tokens.
 
     Args:
-        keys: to sign with.
         settings: what verifiers expect.
         lifetime_s: of a token.
         now: seconds since the epoch.
@@ -37,22 +60,22 @@ class TokenIssuer:
 
     def __init__(
         self,
-        keys: SigningKeys,
         settings: TokenSettings,
         *,
         lifetime_s: int,
         now: Callable[[], float] = time.time,
     ) -> None:
-        self._keys = keys
         self._settings = settings
         self._lifetime_s = lifetime_s
         self._now = now
 
     def issue(
         self,
+        key: SigningKey,
         subject: str,
         roles: Sequence[str],
         *,
+        session_id: str | None = None,
         name: str = "",
         country: str = "",
         revision: int = 0,
@@ -71,7 +94,8 @@ class TokenIssuer:
             "country": country,
             "rev": revision,
         }
-        key = self._keys.current
+        if session_id is not None:
+            claims["sid"] = session_id
         headers = {"typ": TOKEN_TYPE, "kid": key.kid}
         text = jwt.encode(claims, key.private, algorithm=ALGORITHM, headers=headers)
         return AccessToken(text, self._lifetime_s)

@@ -1,13 +1,18 @@
 """What can be wrong with users."""
 
-from libs.errors import Conflict, InvalidInput, Unauthenticated
+from libs.errors import Conflict, InvalidInput, NotFound, Unauthenticated
 
 
 class EmailTaken(Conflict):
-    """Tells a stranger that an address has an account: the price of signing up without a mail."""
+    """For administrators, who may know. A stranger who signs up is told the same as ever."""
 
     code = "users.email_taken"
     title = "There is an account with this e-mail address"
+
+
+class UserNotFound(NotFound):
+    code = "users.not_found"
+    title = "There is no such user"
 
 
 class InvalidPassword(InvalidInput):

@@ -1,6 +1,5 @@
 """fastapi-users' manager, with its password hashing off the event loop."""
 
-from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -8,7 +7,7 @@ from fastapi.security import OAuth2PasswordRequestForm
 from fastapi_users import BaseUserManager, InvalidPasswordException, UUIDIDMixin
 from fastapi_users.schemas import BaseUserCreate
 
-from libs.errors import PreconditionFailed
+from services.auth.users.common_passwords import CommonPasswords
 from services.auth.users.models import User
 from services.auth.users.passwords import Passwords
 from services.auth.users.repository import Users
@@ -18,9 +17,11 @@ from services.auth.users.schemas import PASSWORD_MAX, PASSWORD_MIN, NewUser
 class UserManager(UUIDIDMixin, BaseUserManager[User, UUID]):  # type: ignore[type-var]  # see Users
     """Rules for passwords, creating users, checking credentials."""
 
-    def __init__(self, users: Users, passwords: Passwords) -> None:
+    def __init__(self, users: Users, passwords: Passwords, common: CommonPasswords) -> None:
         super().__init__(users, passwords.helper)
+        self.users = users  # user_db, with all that it can do
         self._passwords = passwords
+        self._common = common
 
     async def validate_password(self, password: str, user: BaseUserCreate | User) -> None:
         """Check the rules.
@@ -32,6 +33,8 @@ class UserManager(UUIDIDMixin, BaseUserManager[User, UUID]):  # type: ignore[typ
             raise InvalidPasswordException(f"must have {PASSWORD_MIN} to {PASSWORD_MAX} characters")
         if password.casefold() == user.email.casefold():
             raise InvalidPasswordException("must not be the e-mail address")
+        if self._common.has(password):
+            raise InvalidPasswordException("must not be one of those that many people use")
 
     async def prepare(self, new: NewUser) -> dict[str, Any]:
         """The first half of `create`: the columns of the user to be inserted.
@@ -49,21 +52,35 @@ class UserManager(UUIDIDMixin, BaseUserManager[User, UUID]):  # type: ignore[typ
             "display_name": new.display_name,
             "country": new.country,
             "roles": list(new.roles),
+            "is_verified": new.is_verified,
         }
+
+    async def new_hash(self, password: str, user: User) -> str:
+        """The hash of another password for `user`. Takes long, as `prepare` does.
+
+        Raises:
+            InvalidPasswordException: see `validate_password`.
+        """
+        await self.validate_password(password, user)
+        return await self._passwords.hash(password)
+
+    async def verifies(self, password: str, user: User) -> bool:
+        """Whether it is the password of `user`."""
+        valid, _ = await self._passwords.verify(password, user.hashed_password)
+        return valid
 
     async def authenticate(self, credentials: OAuth2PasswordRequestForm) -> User | None:
         """The user with these credentials, as in the base class.
 
-        An unknown address costs a hash as well, so that time does not tell who has an account.
+        An unknown address costs the same, so that time does not tell who has an account.
         """
-        user = await self.user_db.get_by_email(credentials.username)
+        user = await self.users.get_by_email(credentials.username)
         if user is None:
-            await self._passwords.hash(credentials.password)
+            await self._passwords.verify_nobodys(credentials.password)
             return None
         valid, renewed = await self._passwords.verify(credentials.password, user.hashed_password)
         if not valid:
             return None
         if renewed is not None:
-            with suppress(PreconditionFailed):  # changed meanwhile: next time
-                await self.user_db.update(user, {"hashed_password": renewed})
+            await self.users.renew_hash(user, renewed)
         return user

@@ -1,15 +1,17 @@
 """The table of users."""
 
+from typing import Final
+
 from tortoise import fields
 from tortoise.contrib.postgres.fields import ArrayField
 
+from libs.contracts.auth import DISPLAY_NAME_LENGTH
 from libs.db.models import Record
 
-ADMIN = "admin"
-CUSTOMER = "customer"
+ADMIN: Final = "admin"
+CUSTOMER: Final = "customer"
 
 EMAIL_LENGTH = 254
-DISPLAY_NAME_LENGTH = 100
 
 
 class User(Record):
@@ -27,6 +29,9 @@ class User(Record):
     roles: list[str] = ArrayField("text")
     is_active = fields.BooleanField(default=True)
     is_verified = fields.BooleanField(default=False)
+    """Whether the user has shown that the address is theirs."""
+    erased_at = fields.DatetimeField(null=True)
+    """When what is personal was taken out of the row, some time after its deletion."""
 
     class Meta:
         table = "users"

@@ -1,6 +1,8 @@
 """Hashing passwords with argon2id, off the event loop: it takes tens of milliseconds of CPU."""
 
 import asyncio
+import base64
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
@@ -54,6 +56,7 @@ class Passwords:
             memory_cost=settings.memory_kib,
             parallelism=settings.parallelism,
         )
+        self._decoy = _decoy(settings)
         self.helper = OffLoopPasswordHelper(PasswordHash((hasher,)))
         self._threads = ThreadPoolExecutor(settings.concurrency, thread_name_prefix="argon2")
 
@@ -65,5 +68,16 @@ class Passwords:
         """Whether `password` has this hash; and a new one if the parameters have changed since."""
         return await self._in_thread(self.helper.verify_and_update, password, hashed)
 
+    async def verify_nobodys(self, password: str) -> None:
+        """Take the time that `verify` takes with a wrong password."""
+        await self.verify(password, self._decoy)
+
     async def _in_thread(self, work: Callable[P, R], *args: P.args, **_: P.kwargs) -> R:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work, *args)
+
+
+def _decoy(settings: PasswordSettings) -> str:
+    """A hash with these parameters that no password has."""
+    salt, digest = (base64.b64encode(os.urandom(n)).rstrip(b"=").decode() for n in (16, 32))
+    cost = f"m={settings.memory_kib},t={settings.iterations},p={settings.parallelism}"
+    return f"$argon2id$v=19${cost}${salt}${digest}"

@@ -1,7 +1,7 @@
 """Users as they come in and go out."""
 
 import unicodedata
-from typing import Annotated, Self
+from typing import Annotated, Any, Final, Literal, Self, get_args
 from uuid import UUID
 
 from fastapi_users.schemas import BaseUserCreate
@@ -12,23 +12,25 @@ from pydantic import (
     EmailStr,
     Field,
     SecretStr,
-    StringConstraints,
 )
 
-from libs.auth.permissions import ROLES
+from libs.contracts.auth import DisplayName
 from libs.schema import Country, Schema, Timestamp
-from services.auth.users.models import CUSTOMER, DISPLAY_NAME_LENGTH, EMAIL_LENGTH, User
+from services.auth.users.models import CUSTOMER, EMAIL_LENGTH, User
 
 PASSWORD_MIN = 8
 PASSWORD_MAX = 128
 
-USER_ROLES = frozenset(ROLES) - {"service"}
+Role = Literal["customer", "support", "auditor", "admin"]
+"""A role of `libs.auth.permissions` that users can have."""
 
+USER_ROLES: Final[tuple[Role, ...]] = get_args(Role)
 
-def _known_roles(roles: tuple[str, ...]) -> tuple[str, ...]:
-    if unknown := set(roles) - USER_ROLES:
-        raise ValueError(f"no role of users: {', '.join(sorted(unknown))}")
-    return roles
+Roles = Annotated[
+    tuple[Role, ...],
+    Field(min_length=1, examples=[[CUSTOMER]]),
+    AfterValidator(lambda roles: tuple(sorted(set(roles)))),
+]
 
 
 def normalise_email(address: str) -> str:
@@ -46,17 +48,6 @@ Email = Annotated[
 
 Password = Annotated[SecretStr, Field(min_length=PASSWORD_MIN, max_length=PASSWORD_MAX)]
 
-DisplayName = Annotated[
-    str,
-    StringConstraints(
-        strip_whitespace=True,
-        min_length=1,
-        max_length=DISPLAY_NAME_LENGTH,
-        pattern=r"^[^\p{Cc}]*$",  # no control characters
-    ),
-    Field(examples=["Ada Lovelace"]),
-]
-
 
 class NewUser(BaseUserCreate):
     """A user to be created, as the use cases hand it to fastapi-users."""
@@ -67,9 +58,7 @@ class NewUser(BaseUserCreate):
     password: str = Field(repr=False)
     display_name: DisplayName
     country: Country | None = None
-    roles: Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_known_roles)] = (
-        CUSTOMER,
-    )
+    roles: Roles = (CUSTOMER,)
 
 
 class SignUp(Schema):
@@ -90,16 +79,39 @@ class SignUp(Schema):
         )
 
 
+class ProfileChange(Schema):
+    """A merge patch (RFC 7396): what is left out stays. None of it can be taken away.
+
+    The address is how one logs in. It is not changed here, where nobody has to show that the new
+    one is theirs.
+    """
+
+    # The defaults only make the fields optional: what was given is in `model_fields_set`.
+    display_name: DisplayName = Field(default_factory=str)
+    country: Country = Field(default_factory=str)
+
+    def columns(self) -> dict[str, Any]:
+        """What was given, by column."""
+        return {name: getattr(self, name) for name in self.model_fields_set}
+
+    def values(self, user: User) -> dict[str, Any]:
+        """The columns in which `user` is changed by it."""
+        return {n: value for n, value in self.columns().items() if getattr(user, n) != value}
+
+
 class UserOut(Schema):
     """A user, as shown to that user and to administrators."""
 
     id: UUID
     email: str
+    email_verified: bool = Field(description="whether the user has shown that it is theirs")
     display_name: str
     country: str
     roles: tuple[str, ...]
+    active: bool = Field(description="whether the user may log in")
     created_at: Timestamp
     updated_at: Timestamp
+    deleted_at: Timestamp | None
     version: int
 
     @classmethod
@@ -108,10 +120,13 @@ class UserOut(Schema):
         return cls(
             id=user.id,
             email=user.email,
+            email_verified=user.is_verified,
             display_name=user.display_name,
             country=user.country,
             roles=tuple(user.roles),
+            active=user.is_active,
             created_at=user.created_at,
             updated_at=user.updated_at,
+            deleted_at=user.deleted_at,
             version=user.version,
         )

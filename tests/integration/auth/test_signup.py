@@ -16,13 +16,17 @@ async def test_signing_up(process: Process) -> None:
     assert answer.headers["etag"] == '"1"'
     assert answer.headers["content-type"] == "application/json"
     user = answer.json()
+    assert answer.headers["location"] == "/v1/users/me"
     times = user.pop("createdAt"), user.pop("updatedAt")
     assert UUID(user.pop("id")).version == 7
     assert user == {
         "email": "ada@example.com",
+        "emailVerified": False,
         "displayName": "Ada Lovelace",
         "country": "FR",
         "roles": ["customer"],
+        "active": True,
+        "deletedAt": None,
         "version": 1,
     }
     for time in times:
@@ -41,7 +45,7 @@ async def test_what_is_stored(process: Process) -> None:
 
 async def test_the_event_is_committed_with_the_user(process: Process) -> None:
     answer = await process.sign_up()
-    (row,) = await process.rows("SELECT * FROM outbox")
+    (row, _) = await process.rows("SELECT * FROM outbox ORDER BY seq")
     assert (row["topic"], row["type"], row["version"]) == ("users", "UserCreated", 1)
     assert row["subject"] == answer.json()["id"]
     assert row["context_id"] == answer.headers["x-context-id"]
@@ -59,18 +63,8 @@ async def test_the_event_is_committed_with_the_user(process: Process) -> None:
 async def test_an_address_has_one_account(process: Process) -> None:
     await process.sign_up()
     answer = await process.sign_up(email="ADA@example.com")
-    assert answer.status_code == 409
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert answer.json()["code"] == "users.email_taken"
-    assert "ada@example.com" not in answer.text.lower()
-    assert len(await process.rows("SELECT FROM outbox")) == 1
-
-
-async def test_also_when_it_signs_up_many_times_at_once(process: Process) -> None:
-    answers = await asyncio.gather(*(process.sign_up() for _ in range(8)))
-    assert sorted(a.status_code for a in answers) == [201, *[409] * 7]
+    assert answer.status_code == 201  # see test_accounts.py
     assert len(await process.rows("SELECT FROM users")) == 1
-    assert len(await process.rows("SELECT FROM outbox")) == 1
 
 
 async def test_the_address_of_a_deleted_user_is_free_again(process: Process) -> None:
@@ -87,7 +81,9 @@ async def test_the_address_of_a_deleted_user_is_free_again(process: Process) -> 
         ({"password": "ada@example.com"}, ["/password"]),
         ({"email": "ada"}, ["/email"]),
         ({"email": "ada", "country": "Germany"}, ["/country", "/email"]),
-        ({"displayName": "\x00"}, ["/displayName"]),
+        ({"displayName": "Ada\x00"}, ["/displayName"]),
+        ({"displayName": "\u202eadA"}, ["/displayName"]),
+        ({"email": "ada\x00@example.com"}, ["/email"]),
         ({"role": "admin"}, ["/role"]),
     ],
 )
@@ -102,6 +98,15 @@ async def test_what_is_wrong_is_pointed_at(
     assert await process.rows("SELECT FROM users") == []
 
 
+async def test_half_a_character_is_none(process: Process) -> None:
+    body = b'{"email": "ada@example.com", "password": "correct horse", "displayName": "Ada"}'
+    for field in (b"correct horse", b"Ada"):
+        broken = body.replace(field, field + b"\\ud800")
+        headers = {"Content-Type": "application/json"}
+        answer = await process.http.post("/v1/auth/signup", content=broken, headers=headers)
+        assert 400 <= answer.status_code < 500
+
+
 async def test_no_line_of_the_log_holds_what_must_stay_secret(process: Process) -> None:
     with capture_logs() as lines:  # before redaction, which is the second line of defence
         await process.sign_up()
@@ -112,7 +117,7 @@ async def test_no_line_of_the_log_holds_what_must_stay_secret(process: Process) 
         await process.http.get("/v1/users/me", headers=await process.bearer())
         await asyncio.sleep(0)  # the driver tells of its queries a little later
     events = [line["event"] for line in lines]
-    for expected in ("user.signed_up", "auth.logged_in", "auth.login_failed", "db.query"):
+    for expected in ("user.created", "auth.logged_in", "auth.login_failed", "db.query"):
         assert expected in events
     for secret in ("ada@example.com", "correct horse", "wrong horse", "argon2id", token):
         assert not [line for line in lines if secret in str(line)]

@@ -5,7 +5,6 @@ import hashlib
 import hmac
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import jwt
@@ -17,24 +16,28 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from libs.auth.settings import TokenSettings
 from libs.auth.verifier import TokenVerifier
 from libs.errors import Unauthenticated
+from services.auth.keys.signing_key import SigningKey
 from services.auth.tokens.issuer import TokenIssuer
-from services.auth.tokens.keys import SigningKey, SigningKeys
-from tests.unit.auth.factories import opened_keys
 
 SETTINGS = TokenSettings(issuer="throughline", audience="throughline")
 
 
-@pytest.fixture
-async def keys(tmp_path: Path) -> SigningKeys:
-    return await opened_keys(tmp_path)
+_ES256 = jwt.algorithms.ECAlgorithm(jwt.algorithms.ECAlgorithm.SHA256)
+ENDED = "01a00000-0000-7000-8000-000000000001"
+LIVE = "01a00000-0000-7000-8000-000000000002"
 
 
 @pytest.fixture
-def verifier(keys: SigningKeys) -> TokenVerifier:
+def key() -> SigningKey:
+    return SigningKey.new()
+
+
+@pytest.fixture
+def verifier(key: SigningKey) -> TokenVerifier:
     async def fetch() -> dict[str, Any]:
-        return keys.published()
+        return {"keys": [key.public]}
 
-    return TokenVerifier(fetch, SETTINGS, refetch_s=0)
+    return TokenVerifier(fetch, SETTINGS, denied={ENDED}, refetch_s=0)
 
 
 def _b64(data: bytes) -> str:
@@ -51,6 +54,7 @@ def _claims(**change: Any) -> dict[str, Any]:
         "exp": now + 600,
         "jti": "1",
         "roles": ["admin"],
+        "sid": LIVE,
     }
     return {name: value for name, value in {**whole, **change}.items() if value is not None}
 
@@ -81,9 +85,18 @@ def _with_own_key(key: SigningKey) -> str:
     return jwt.encode(_claims(), other, algorithm="ES256", headers=headers)
 
 
-def _tampered(key: SigningKey) -> str:
+def _tampered(key: SigningKey, **change: Any) -> str:
+    """A genuine signature, of other claims."""
     header, _, signature = _signed(key).split(".")
-    return f"{header}.{_b64(orjson.dumps(_claims(sub='somebody else')))}.{signature}"
+    return f"{header}.{_b64(orjson.dumps(_claims(**change)))}.{signature}"
+
+
+def _nested(key: SigningKey) -> str:
+    """A genuine token as the content of another (RFC 7519, 5.2)."""
+    header = {"alg": "ES256", "typ": "at+jwt", "cty": "JWT", "kid": key.kid}
+    text = f"{_b64(orjson.dumps(header))}.{_b64(_signed(key).encode())}"
+    signature = _ES256.sign(text.encode(), key.private)
+    return f"{text}.{_b64(signature)}"
 
 
 FORGERIES: dict[str, Callable[[SigningKey], str]] = {
@@ -108,7 +121,22 @@ FORGERIES: dict[str, Callable[[SigningKey], str]] = {
     "issued in the future": lambda key: _signed(key, iat=int(time.time()) + 60),
     "no subject": lambda key: _signed(key, sub=None),
     "no id": lambda key: _signed(key, jti=None),
-    "other claims": _tampered,
+    "another subject": lambda key: _tampered(key, sub="somebody else"),
+    "other roles": lambda key: _tampered(key, roles=["admin", "auditor"]),
+    "another session": lambda key: _tampered(key, sid="01a00000-0000-7000-8000-000000000003"),
+    "no session any more": lambda key: _tampered(key, sid=None),
+    "a session that has ended": lambda key: _signed(key, sid=ENDED),
+    "a session that is a number": lambda key: _signed(key, sid=1),
+    "a session that is a list": lambda key: _signed(key, sid=[LIVE]),
+    "roles in one text": lambda key: _signed(key, roles="admin"),
+    "roles in an object": lambda key: _signed(key, roles={"admin": True}),
+    "nested": _nested,
+    "another curve": lambda key: jwt.encode(
+        _claims(),
+        ec.generate_private_key(ec.SECP384R1()),
+        algorithm="ES384",
+        headers={"typ": "at+jwt", "kid": key.kid},
+    ),
     "no signature": lambda key: _signed(key).rpartition(".")[0] + ".",
     "another signature": lambda key: _signed(key).rpartition(".")[0] + "." + _b64(b"x" * 64),
     "a signature of zeros": lambda key: _signed(key).rpartition(".")[0] + "." + _b64(bytes(64)),
@@ -118,23 +146,31 @@ FORGERIES: dict[str, Callable[[SigningKey], str]] = {
 
 @pytest.mark.parametrize("forge", FORGERIES.values(), ids=FORGERIES.keys())
 async def test_a_forged_token_is_refused(
-    keys: SigningKeys, verifier: TokenVerifier, forge: Callable[[SigningKey], str]
+    key: SigningKey, verifier: TokenVerifier, forge: Callable[[SigningKey], str]
 ) -> None:
+    await verifier.verify(_signed(key))  # what is remembered must not help
     with pytest.raises(Unauthenticated):
-        await verifier.verify(forge(keys.current))
+        await verifier.verify(forge(key))
 
 
-async def test_a_genuine_one_is_accepted(keys: SigningKeys, verifier: TokenVerifier) -> None:
-    assert (await verifier.verify(_signed(keys.current))).subject == "somebody"
+async def test_a_genuine_one_is_accepted(key: SigningKey, verifier: TokenVerifier) -> None:
+    principal = await verifier.verify(_signed(key))
+    assert (principal.subject, principal.session_id) == ("somebody", LIVE)
+
+
+async def test_one_of_before_there_were_sessions_is_too(
+    key: SigningKey, verifier: TokenVerifier
+) -> None:
+    assert (await verifier.verify(_signed(key, sid=None))).session_id is None
 
 
 async def test_one_that_was_accepted_expires_nevertheless(
-    keys: SigningKeys, verifier: TokenVerifier
+    key: SigningKey, verifier: TokenVerifier
 ) -> None:
     now = time.time()
-    issuer = TokenIssuer(keys, SETTINGS, lifetime_s=1, now=lambda: now - 5)
-    token = issuer.issue("somebody", ("customer",)).text  # over for 4 s: within the leeway
+    issuer = TokenIssuer(SETTINGS, lifetime_s=1, now=lambda: now - 5)
+    token = issuer.issue(key, "somebody", ("customer",)).text  # over for 4 s: within the leeway
     assert (await verifier.verify(token)).subject == "somebody"
-    old = TokenIssuer(keys, SETTINGS, lifetime_s=1, now=lambda: now - 7)
+    old = TokenIssuer(SETTINGS, lifetime_s=1, now=lambda: now - 7)
     with pytest.raises(Unauthenticated, match="expired"):
-        await verifier.verify(old.issue("somebody", ("customer",)).text)
+        await verifier.verify(old.issue(key, "somebody", ("customer",)).text)

@@ -12,8 +12,8 @@ ACCOUNTS = {
 
 async def test_seeding_twice_is_seeding_once() -> None:
     world = UserWorld()
-    await seed(world.users, ACCOUNTS)
-    await seed(world.users, ACCOUNTS)
+    await seed(world.registration, ACCOUNTS)
+    await seed(world.registration, ACCOUNTS)
     users = {user.email: user.roles for user in world.repository.users.values()}
     assert users == {"admin@example.com": ["admin"], "customer@example.com": ["customer"]}
     assert len(world.events) == 2
@@ -22,5 +22,5 @@ async def test_seeding_twice_is_seeding_once() -> None:
 
 async def test_a_mistake_in_the_accounts_does_not_show_the_password() -> None:
     with pytest.raises(ValidationError) as caught:
-        await seed(UserWorld().users, {"admin": {"email": "admin", "password": PASSWORD}})
+        await seed(UserWorld().registration, {"admin": {"email": "admin", "password": PASSWORD}})
     assert PASSWORD not in str(caught.value)

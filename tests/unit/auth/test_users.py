@@ -1,77 +1,54 @@
+import orjson
 import pytest
 
-from libs.contracts.auth import UserCreated
+from libs.auth.permissions import ROLES
+from libs.contracts.auth import UserUpdated
+from libs.errors import PreconditionFailed
+from libs.schema import timestamp
+from libs.web.conditional import Precondition
 from services.auth.settings import PasswordSettings
-from services.auth.users.errors import AccountGone, EmailTaken, InvalidPassword
-from tests.unit.auth.factories import CHEAP, PASSWORD, UserWorld, new_user
+from services.auth.users.errors import AccountGone
+from services.auth.users.models import User
+from services.auth.users.schemas import USER_ROLES, ProfileChange
+from tests.unit.auth.factories import CHEAP, PASSWORD, UserWorld, new_user, told
+
+ANY = Precondition()
 
 
-async def test_signing_up_creates_a_customer_and_tells_of_it_in_one_unit_of_work() -> None:
+def version(number: int) -> Precondition:
+    return Precondition(frozenset({f'"{number}"'}))
+
+
+async def test_signing_up() -> None:
     world = UserWorld()
-    user = await world.users.sign_up(new_user(country="FR"))
-    assert world.repository.users == {user.id: user}
-    assert world.steps == ["open", "publish", "commit"]
-    assert world.events == [
-        UserCreated(
-            user_id=user.id,
-            revision=1,
-            display_name="Ada Lovelace",
-            country="FR",
-            roles=("customer",),
-        )
-    ]
-    assert user.hashed_password.startswith("$argon2id$v=19$m=64,t=1,p=1$")
-    assert (user.is_active, user.is_verified, user.is_superuser) == (True, False, False)
+    answer = await world.users.sign_up(new_user(), key=None, answer=told)
+    (user,) = world.repository.users.values()
+    assert answer == told(user)
+    assert world.keys.rows == {}
 
 
-async def test_the_country_is_a_setting_for_those_who_name_none() -> None:
-    user = await UserWorld().users.sign_up(new_user())
-    assert user.country == "DE"
-
-
-async def test_an_address_has_one_account() -> None:
+async def test_a_key_is_nobodys_in_particular() -> None:
     world = UserWorld()
-    await world.users.sign_up(new_user())
-    with pytest.raises(EmailTaken):
-        await world.users.sign_up(new_user(email="  ADA@Example.com "))
-    assert world.steps[-2:] == ["open", "roll back"]
-    assert len(world.events) == 1
+    await world.users.sign_up(new_user(), key="key", answer=told)
+    assert (await world.users.sign_up(new_user(), key="key", answer=told)).replayed
+    (scope,) = world.keys.rows
+    assert (scope.actor, scope.route) == ("anonymous", "POST /v1/auth/signup")
 
 
-async def test_the_address_of_a_deleted_user_is_free_again() -> None:
-    world = UserWorld()
-    first = await world.users.sign_up(new_user())
-    await world.repository.delete(first)
-    assert not await world.users.exists("ada@example.com")
-    assert (await world.users.sign_up(new_user())).id != first.id
-
-
-@pytest.mark.parametrize("password", ["short", "x" * 129, "Ada@example.com"])
-async def test_a_password_follows_the_rules(password: str) -> None:
-    world = UserWorld()
-    with pytest.raises(InvalidPassword) as caught:
-        await world.users.sign_up(new_user(password=password))
-    assert [mistake.pointer for mistake in caught.value.errors] == ["/password"]
-    assert password not in str(caught.value.errors)
-    assert world.steps == []
-
-
-@pytest.mark.parametrize("role", ["service", "king"])
-def test_a_user_has_roles_that_are_for_users(role: str) -> None:
-    with pytest.raises(ValueError, match=role):
-        new_user(roles=("customer", role))
+def test_the_roles_of_users_are_those_of_the_table_but_for_the_modules() -> None:
+    assert {*USER_ROLES, "service"} == ROLES.keys()
 
 
 async def test_the_right_password_authenticates() -> None:
     world = UserWorld()
-    user = await world.users.sign_up(new_user())
+    user = await world.create()
     assert await world.users.authenticate("ada@example.com", PASSWORD) is user
     assert user.version == 1
 
 
 async def test_nothing_else_authenticates_and_all_of_it_costs_one_hash() -> None:
     world = UserWorld()
-    user = await world.users.sign_up(new_user())
+    user = await world.create()
     world.passwords.calls.clear()
     assert await world.users.authenticate("ada@example.com", "wrong horse") is None
     assert await world.users.authenticate("nobody@example.com", PASSWORD) is None
@@ -79,13 +56,13 @@ async def test_nothing_else_authenticates_and_all_of_it_costs_one_hash() -> None
     assert await world.users.authenticate("ada@example.com", PASSWORD) is None
     await world.repository.delete(user)
     assert await world.users.authenticate("ada@example.com", PASSWORD) is None
-    assert world.passwords.calls == ["verify", "hash", "verify", "hash"]
+    assert world.passwords.calls == ["verify"] * 4
 
 
 async def test_a_hash_of_other_parameters_is_renewed_when_its_owner_logs_in() -> None:
     before = UserWorld()
-    user = await before.users.sign_up(new_user())
-    old = user.hashed_password
+    user = await before.create()
+    old, updated_at = user.hashed_password, user.updated_at
     dearer = PasswordSettings(memory_kib=128, iterations=1, parallelism=1, concurrency=1)
     after = UserWorld(dearer, before.repository)
     assert await after.users.authenticate("ada@example.com", "wrong horse") is None
@@ -93,31 +70,116 @@ async def test_a_hash_of_other_parameters_is_renewed_when_its_owner_logs_in() ->
     assert await after.users.authenticate("ada@example.com", PASSWORD) is user
     assert "m=128," in user.hashed_password
     assert await after.users.authenticate("ada@example.com", PASSWORD) is user
+    assert (user.version, user.updated_at) == (1, updated_at)  # nobody's ETag is stale for it
 
 
 async def test_a_renewal_that_comes_too_late_does_not_matter() -> None:
     world = UserWorld()
-    user = await world.users.sign_up(new_user())
+    user = await world.create()
     user.hashed_password = await UserWorld(
         CHEAP.model_copy(update={"memory_kib": 128})
     ).passwords.hash(PASSWORD)
-    changed_meanwhile = world.repository.users.pop(user.id)
+    deleted_meanwhile = world.repository.users.pop(user.id)
 
-    async def found(_: str) -> object:
-        return changed_meanwhile
+    async def found(_: str) -> User:
+        return deleted_meanwhile
 
     world.repository.get_by_email = found  # type: ignore[method-assign, assignment]
     assert await world.users.authenticate("ada@example.com", PASSWORD) is user
 
 
+async def test_what_is_shown_of_oneself() -> None:
+    world = UserWorld()
+    user = await world.create()
+    profile = await world.users.profile(user.id)
+    assert (profile.version, profile.active) == (1, True)
+    assert orjson.loads(profile.body) == {
+        "id": str(user.id),
+        "email": "ada@example.com",
+        "emailVerified": False,
+        "displayName": "Ada Lovelace",
+        "country": "DE",
+        "roles": ["customer"],
+        "active": True,
+        "createdAt": timestamp(user.created_at),
+        "updatedAt": timestamp(user.updated_at),
+        "deletedAt": None,
+        "version": 1,
+    }
+
+
+async def test_it_is_looked_up_once_and_again_when_it_has_changed() -> None:
+    world = UserWorld()
+    user = await world.create()
+    await world.users.profile(user.id)
+    rows, world.repository.users = world.repository.users, {}  # whoever looks finds nobody
+    assert (await world.users.profile(user.id)).version == 1
+    world.repository.users = rows
+    await world.users.change_profile(user.id, ProfileChange(country="FR"), ANY)
+    assert orjson.loads((await world.users.profile(user.id)).body)["country"] == "FR"
+
+
+async def test_without_redis_it_is_looked_up_each_time() -> None:
+    world = UserWorld()
+    user = await world.create()
+    world.store.gone = True
+    assert (await world.users.profile(user.id)).version == 1
+    await world.users.change_profile(user.id, ProfileChange(country="FR"), version(1))
+    assert (await world.users.profile(user.id)).version == 2
+
+
 async def test_an_account_that_is_gone_is_told_so() -> None:
     world = UserWorld()
-    user = await world.users.sign_up(new_user())
-    assert await world.users.active(user.id) is user
-    user.is_active = False
+    user = await world.create()
+    await world.repository.update(user, {"is_active": False})
     with pytest.raises(AccountGone):
-        await world.users.active(user.id)
-    user.is_active = True
+        await world.users.profile(user.id)
+    with pytest.raises(AccountGone):
+        await world.users.change_profile(user.id, ProfileChange(country="FR"), ANY)
+    await world.repository.update(user, {"is_active": True})
+    await world.profiles.forget(user.id)
+    await world.users.profile(user.id)
     await world.repository.delete(user)
+    await world.profiles.forget(user.id)
     with pytest.raises(AccountGone):
-        await world.users.active(user.id)
+        await world.users.profile(user.id)
+    with pytest.raises(AccountGone):
+        await world.users.change_profile(user.id, ProfileChange(country="FR"), ANY)
+
+
+async def test_changing_oneself_is_told_of_in_the_same_unit_of_work() -> None:
+    world = UserWorld()
+    user = await world.create()
+    world.steps.clear()
+    change = ProfileChange(display_name=" Ada King ", country="GB")
+    changed = await world.users.change_profile(user.id, change, version(1))
+    assert (changed.display_name, changed.country, changed.version) == ("Ada King", "GB", 2)
+    assert world.steps == ["open", "publish", "commit"]
+    assert world.events[1:] == [
+        UserUpdated(
+            user_id=user.id,
+            revision=2,
+            display_name="Ada King",
+            country="GB",
+            roles=("customer",),
+            active=True,
+        )
+    ]
+
+
+@pytest.mark.parametrize("change", [{}, {"country": "DE"}, {"display_name": "Ada Lovelace"}])
+async def test_what_changes_nothing_is_no_change(change: dict[str, str]) -> None:
+    world = UserWorld()
+    user = await world.create()
+    changed = await world.users.change_profile(user.id, ProfileChange(**change), version(1))
+    assert changed.version == 1
+    assert len(world.events) == 1
+
+
+async def test_a_change_is_meant_for_a_version() -> None:
+    world = UserWorld()
+    user = await world.create()
+    for precondition in (version(2), Precondition(frozenset({'W/"1"'}))):
+        with pytest.raises(PreconditionFailed):
+            await world.users.change_profile(user.id, ProfileChange(country="FR"), precondition)
+    assert (user.country, user.version, len(world.events)) == ("DE", 1, 1)
