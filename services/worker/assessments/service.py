@@ -74,6 +74,7 @@ class Assessments:
         due_on, stale_days = await self._due_on(order)
         return OrderAssessed(
             order_id=order.order_id,
+            order_version=order.order_version,
             reporting_total=convert(order.total, rate.rate, self._currency),
             rate=rate.rate,
             rate_as_of=rate.as_of,

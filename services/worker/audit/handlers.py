@@ -1,7 +1,24 @@
 """Every event there is → a record in the audit log."""
 
-from libs.contracts.api import OrderConfirmed, OrderPlaced
-from libs.contracts.auth import UserCreated, UserDeleted, UserUpdated
+from libs.contracts.api import (
+    OrderCancelled,
+    OrderChanged,
+    OrderConfirmed,
+    OrderDeleted,
+    OrderPlaced,
+    ServiceChanged,
+)
+from libs.contracts.auth import (
+    EmailVerified,
+    MessageRequested,
+    PasswordChanged,
+    RefreshTokenReused,
+    SessionEnded,
+    SessionStarted,
+    UserCreated,
+    UserDeleted,
+    UserUpdated,
+)
 from libs.contracts.worker import OrderAssessed
 from libs.events.event import Event
 from libs.events.handling import AnyHandler, Handler, received
@@ -11,9 +28,19 @@ EVENTS: tuple[type[Event], ...] = (
     UserCreated,
     UserUpdated,
     UserDeleted,
+    EmailVerified,
+    PasswordChanged,
+    MessageRequested,
+    SessionStarted,
+    SessionEnded,
+    RefreshTokenReused,
     OrderPlaced,
+    OrderChanged,
     OrderAssessed,
     OrderConfirmed,
+    OrderCancelled,
+    OrderDeleted,
+    ServiceChanged,
 )
 
 

@@ -22,11 +22,15 @@ class Log(Protocol):
 
 
 class Audit:
-    """Notes events and shows them."""
+    """Notes events and shows them.
 
-    def __init__(self, log: Log) -> None:
+    Args:
+        cursor_key: what the cursors of the list are signed with.
+    """
+
+    def __init__(self, log: Log, *, cursor_key: bytes) -> None:
         self._log = log
-        self._cursors = Cursors("audit: occurredAt, id, descending", Position)
+        self._cursors = Cursors("audit: occurredAt, id, descending", Position, cursor_key)
 
     async def record(self, envelope: Envelope) -> None:
         """Note an event, in the open unit of work."""

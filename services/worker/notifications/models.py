@@ -11,18 +11,26 @@ class Kind(StrEnum):
     """What a notification is about."""
 
     ORDER_CONFIRMED = "order_confirmed"
+    ORDER_CANCELLED = "order_cancelled"
+    VERIFY_EMAIL = "verify_email"
+    RESET_PASSWORD = "reset_password"  # noqa: S105 (none)
+    EMAIL_IN_USE = "email_in_use"
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105
+    SESSION_COMPROMISED = "session_compromised"
 
 
 class Status(StrEnum):
     """How far a notification has come."""
 
     STORED = "stored"
+    SENT = "sent"
 
 
 class Notification(Record):
     """A message to a user.
 
     Attributes:
+        body: empty if it was sent by mail: such a text may hold a token.
         context_id: of the request that led to it.
     """
 

@@ -1,6 +1,7 @@
 """The module, hosted, with a Redis and third parties that can be taken away from it."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -9,6 +10,7 @@ import httpx
 import pytest
 from redis.asyncio import Redis
 
+from libs.cache.redis import RedisConnection
 from libs.config import load
 from libs.module import Registry
 from libs.runtime import Runtime
@@ -22,7 +24,7 @@ DEADLINE_S: Final = 1.0
 """The longest that the module waits for a third party."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Scene:
     """All that a test plays with.
 
@@ -31,12 +33,14 @@ class Scene:
         party: the third parties.
         valkey: the server; `stop` takes it away.
         runtime: what hosts the module.
+        later: seconds that have passed for the cache beside those that have.
     """
 
     http: httpx.AsyncClient
     party: ThirdParty
     valkey: OwnValkey
     runtime: Runtime
+    later: float = 0.0
 
     async def rate(self, base: str = "EUR", quote: str = "USD") -> httpx.Response:
         return await self.http.get("/v1/exchange-rates", params={"base": base, "quote": quote})
@@ -44,18 +48,14 @@ class Scene:
     async def holidays(self, country: str = "DE", year: int = 2026) -> httpx.Response:
         return await self.http.get("/v1/holidays", params={"country": country, "year": year})
 
-    async def let_time_pass(self) -> None:
+    def let_time_pass(self) -> None:
         """Until what is cached is no longer recent, nor fresh, but good enough in need."""
-        async with Redis.from_url(self.valkey.url) as redis:
-            async for key in redis.scan_iter():
-                if b".recent:" in key:
-                    await redis.delete(key)
-                else:
-                    await redis.expire(key, 6 * 24 * 3600)
+        self.later += 2 * 24 * 3600
 
-    async def keys(self) -> set[str]:
+    async def values(self) -> set[str]:
+        """The keys of what is cached."""
         async with Redis.from_url(self.valkey.url) as redis:
-            return {key.decode() async for key in redis.scan_iter()}
+            return {key.decode() async for key in redis.scan_iter("*:value:*")}
 
 
 @pytest.fixture(scope="session")
@@ -82,7 +82,9 @@ async def party() -> AsyncIterator[ThirdParty]:
 
 
 @pytest.fixture
-async def scene(party: ThirdParty, valkey: OwnValkey) -> AsyncIterator[Scene]:
+async def scene(
+    party: ThirdParty, valkey: OwnValkey, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Scene]:
     environ = {
         "THROUGHLINE_ENVIRONMENT": "test",
         "THROUGHLINE_AUTH_URL": "http://auth.test",
@@ -102,4 +104,6 @@ async def scene(party: ThirdParty, valkey: OwnValkey) -> AsyncIterator[Scene]:
         runtime.opened(),
         httpx.AsyncClient(transport=transport, base_url="http://host", headers=headers) as http,
     ):
-        yield Scene(http, party, valkey, runtime)
+        scene = Scene(http, party, valkey, runtime)
+        monkeypatch.setattr(RedisConnection, "now", lambda _: time.time() + scene.later)
+        yield scene

@@ -42,9 +42,9 @@ async def test_a_rate_comes_from_the_third_party_and_then_from_redis(scene: Scen
     assert answers[0].headers["content-type"] == "application/json"
     assert scene.party.calls == 1
     assert scene.party.context_ids == ["ctx-integrations-1"]
-    assert await scene.keys() == {
-        "exchange_rates:v1:EUR:USD",
-        "exchange_rates.recent:v1:EUR:USD",
+    assert await scene.values() == {
+        "exchange_rates:v1:value:EUR:USD",
+        "exchange_rates.recent:v1:value:EUR:USD",
     }
 
 
@@ -73,7 +73,7 @@ async def test_many_callers_at_once_are_one_question(scene: Scene) -> None:
 @pytest.mark.parametrize("mood", MOODS)
 async def test_the_kept_answer_helps_out(scene: Scene, mood: str) -> None:
     await scene.rate()
-    await scene.let_time_pass()
+    scene.let_time_pass()
     await _turn(scene, mood)
     answer = await scene.rate()
     assert (answer.status_code, answer.json()) == (200, {**RATE, "stale": True})
@@ -90,7 +90,7 @@ async def test_the_snapshot_helps_out(scene: Scene, mood: str) -> None:
     assert rate.source.startswith("European Central Bank")
     assert holidays.stale
     assert len(holidays.holidays) >= 9
-    assert not {key for key in await scene.keys() if ".recent:" not in key}
+    assert not {key for key in await scene.values() if ".recent:" not in key}
 
 
 @pytest.mark.parametrize("mood", ["slow", "failing"])
@@ -107,7 +107,7 @@ async def test_a_third_party_that_is_back_is_asked_again(scene: Scene) -> None:
     scene.party.mood = "failing"
     assert (await scene.rate()).json()["stale"]
     scene.party.mood = "up"
-    await scene.let_time_pass()
+    scene.let_time_pass()
     assert (await scene.rate()).json() == RATE
 
 

@@ -20,11 +20,14 @@ from libs.module import Registry, Wired
 from libs.web.app import create_app, in_layer
 from libs.web.health import Health, Meta
 from services.worker.module import MODELS, MODULE, NAME, wire
+from services.worker.notifications.channels import MemoryChannel
+from services.worker.notifications.repository import NotificationRepository
+from services.worker.notifications.service import Messages
 from services.worker.settings import WorkerSettings
 from tests.events import envelope_of, running
 from tests.integration.databases import ModuleDatabase
 from tests.unit.worker.environ import settings
-from tests.unit.worker.fakes import FakeReference
+from tests.unit.worker.fakes import FakeMessages, FakeReference
 from tests.verifier import FakeVerifier
 
 
@@ -65,6 +68,8 @@ class Worker:
     db: Database
     bus: MemoryBus
     reference: FakeReference
+    messages: FakeMessages
+    channel: MemoryChannel
     http: httpx.AsyncClient
 
     async def publish(self, event: Event, **more: Any) -> Envelope:
@@ -92,13 +97,15 @@ class Worker:
 @pytest.fixture
 async def worker(db: Database, worker_settings: WorkerSettings) -> AsyncIterator[Worker]:
     bus, reference = MemoryBus(), FakeReference()
+    messages, channel = FakeMessages(), MemoryChannel()
     await bus.ensure_topics(sorted({event.topic for event in MODULE.consumes}))
-    wired = wire(db, bus, reference, worker_settings)
+    sender = Messages(messages, channel, NotificationRepository())
+    wired = wire(db, bus, reference, sender, worker_settings)
     async with AsyncExitStack() as stack:
         for task in wired.tasks:
             await stack.enter_async_context(running(task))
         http = await stack.enter_async_context(_called(wired))
-        yield Worker(db, bus, reference, http)
+        yield Worker(db, bus, reference, messages, channel, http)
 
 
 @asynccontextmanager

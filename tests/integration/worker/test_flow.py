@@ -16,7 +16,14 @@ from libs.events.envelope import Envelope
 from libs.ids import uuid7
 from tests.integration.databases import ModuleDatabase
 from tests.integration.worker.conftest import Worker
-from tests.unit.worker.fakes import money, order_confirmed, order_placed
+from tests.unit.worker.fakes import (
+    money,
+    order_cancelled,
+    order_changed,
+    order_confirmed,
+    order_deleted,
+    order_placed,
+)
 from tests.waiting import until
 
 HANDLERS_OF_PLACED = {"assessments", "audit"}
@@ -94,6 +101,28 @@ async def test_a_confirmed_order_is_told_to_its_customer_once(worker: Worker) ->
     assert await worker.count("notifications") == 2
 
 
+async def test_a_cancelled_order_is_told_to_its_customer(worker: Worker) -> None:
+    event = order_cancelled()
+    cancelled = await worker.publish(event)
+
+    async def told() -> bool:
+        return await worker.handled(cancelled) == {"notifications", "audit"}
+
+    await until(told, "the notification")
+    (row,) = await worker.db.rows("SELECT user_id, kind FROM notifications")
+    assert row == {"user_id": event.customer_id, "kind": "order_cancelled"}
+
+
+async def test_an_order_that_is_changed_is_assessed_anew(worker: Worker) -> None:
+    order = order_changed()
+    await worker.publish(order)
+    await until(lambda: worker.published("assessments"), "the assessment")
+    (record,) = worker.published("assessments")
+    event = OrderAssessed.from_json(Envelope.from_record(record).data)
+    assert (event.order_id, event.order_version) == (order.order_id, 2)
+    assert event.reporting_total == money("27.17", "USD")
+
+
 async def test_every_event_is_audited_as_it_came(worker: Worker) -> None:
     user: dict[str, Any] = {"user_id": uuid7(), "revision": 1}
     profile = {**user, "display_name": "Ada", "country": "DE", "roles": ("customer",)}
@@ -102,7 +131,10 @@ async def test_every_event_is_audited_as_it_came(worker: Worker) -> None:
         UserUpdated(**profile),
         UserDeleted(**user),
         order_placed(),
+        order_changed(status="CONFIRMED"),
         order_confirmed(),
+        order_cancelled(),
+        order_deleted(),
     ]
     envelopes = [await worker.publish(event, causation_id=str(uuid7())) for event in events]
     newer = await worker.publish(

@@ -14,6 +14,8 @@ ENVIRON: Mapping[str, str] = {
     "THROUGHLINE_INTEGRATIONS_URL": "http://integrations.test",
     "THROUGHLINE_WORKER_DATABASE_URL": "postgresql://worker:secret@localhost/throughline",
     "THROUGHLINE_WORKER_CLIENT_SECRET": "a secret",
+    "THROUGHLINE_REDIS_URL": "redis://localhost:6379/0",
+    "THROUGHLINE_CURSOR_SECRET": "signs the cursors of tests",
 }
 
 

@@ -7,12 +7,20 @@ from decimal import Decimal
 from uuid import UUID
 
 from libs.context import transaction_open
-from libs.contracts.api import OrderConfirmed, OrderPlaced
+from libs.contracts.api import (
+    OrderCancelled,
+    OrderChanged,
+    OrderConfirmed,
+    OrderDeleted,
+    OrderPlaced,
+)
+from libs.contracts.auth import Message, MessageKind, MessageRequested
 from libs.contracts.integrations import ExchangeRate, Holiday, Holidays
 from libs.errors import AppError, NotFound
 from libs.events.event import Event
 from libs.ids import uuid7
 from libs.schema import Money
+from services.worker.notifications.models import Kind, Status
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 """A Friday."""
@@ -41,6 +49,21 @@ def order_confirmed() -> OrderConfirmed:
         total=money("12.50"),
         reporting_total=money("13.58", "USD"),
     )
+
+
+def order_changed(*, status: str = "PENDING", version: int = 2) -> OrderChanged:
+    order = order_placed(total=money("25.00")).model_copy(update={"order_version": version})
+    return OrderChanged(**dict(order), status=status)
+
+
+def order_cancelled() -> OrderCancelled:
+    return OrderCancelled(
+        order_id=uuid7(), customer_id=uuid7(), total=money("12.50"), cancelled_at=NOON
+    )
+
+
+def order_deleted() -> OrderDeleted:
+    return OrderDeleted(order_id=uuid7(), customer_id=uuid7())
 
 
 @dataclass
@@ -105,3 +128,54 @@ class FakeOutbox:
     async def add(self, event: Event) -> UUID:
         self.events.append(event)
         return uuid7()
+
+
+class FakeStore:
+    """Keeps the notifications."""
+
+    def __init__(self) -> None:
+        self.added: list[tuple[UUID, Kind, str, str, Status]] = []
+
+    async def add(
+        self,
+        *,
+        user_id: UUID,
+        kind: Kind,
+        subject: str,
+        body: str = "",
+        status: Status = Status.STORED,
+    ) -> UUID:
+        self.added.append((user_id, kind, subject, body, status))
+        return uuid7()
+
+
+def message_requested(kind: MessageKind = MessageKind.RESET_PASSWORD) -> MessageRequested:
+    return MessageRequested(message_id=uuid7(), user_id=uuid7(), kind=kind)
+
+
+@dataclass
+class FakeMessages:
+    """Stands in for `auth`: composes every message, with a token that says how often.
+
+    Attributes:
+        gone: the messages that are not to be sent any more.
+        failure: raised instead of an answer.
+    """
+
+    gone: set[UUID] = field(default_factory=set)
+    failure: AppError | None = None
+    asked: list[UUID] = field(default_factory=list)
+
+    async def compose(self, message_id: UUID) -> Message | None:
+        assert not transaction_open.get(), "another module is asked inside a transaction"
+        self.asked.append(message_id)
+        if self.failure is not None:
+            raise self.failure
+        if message_id in self.gone:
+            return None
+        return Message(
+            kind=MessageKind.RESET_PASSWORD,
+            to="ada@example.com",
+            subject="Choose a new password",
+            text=f"token-{len(self.asked)}",
+        )

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 
+from libs.contracts.api import OrderPlaced
 from libs.contracts.worker import OrderAssessed
 from libs.errors import (
     AppError,
@@ -15,10 +16,18 @@ from libs.errors import (
     Unauthenticated,
     Unavailable,
 )
+from libs.events.event import Event
+from libs.events.handling import AnyHandler
 from services.worker.assessments.errors import UnknownCurrency
-from services.worker.assessments.handlers import order_placed as order_placed_handler
+from services.worker.assessments.handlers import handlers
 from services.worker.assessments.service import Assessments, convert
-from tests.unit.worker.fakes import FakeOutbox, FakeReference, money, order_placed
+from tests.unit.worker.fakes import (
+    FakeOutbox,
+    FakeReference,
+    money,
+    order_changed,
+    order_placed,
+)
 
 
 def _assessments(reference: FakeReference) -> Assessments:
@@ -126,12 +135,32 @@ async def test_an_unknown_currency_is_the_orders_own_fault() -> None:
     assert isinstance(raised.value, InvalidInput)  # which goes to the dead letters at once
 
 
-async def test_the_handler_asks_first_and_tells_then() -> None:
+def _handler_of(event: Event, reference: FakeReference, outbox: FakeOutbox) -> AnyHandler:
+    found = handlers(_assessments(reference), outbox)
+    return next(handler for handler in found if handler.event is type(event))
+
+
+@pytest.mark.parametrize("order", [order_placed(), order_changed()])
+async def test_the_handler_asks_first_and_tells_then(order: OrderPlaced) -> None:
     outbox = FakeOutbox()
-    handler = order_placed_handler(_assessments(FakeReference()), outbox)
-    order = order_placed()
+    handler = _handler_of(order, FakeReference(), outbox)
     assert handler.prepare is not None
     assessed = await handler.prepare(order)
     assert outbox.events == []
     await handler.handle(order, assessed)
     assert outbox.events == [assessed]
+    assert (assessed.order_id, assessed.order_version) == (order.order_id, order.order_version)
+
+
+async def test_a_change_of_an_order_that_is_not_pending_needs_no_assessment() -> None:
+    reference, outbox = FakeReference(), FakeOutbox()
+    order = order_changed(status="CONFIRMED")
+    handler = _handler_of(order, reference, outbox)
+    assert handler.prepare is not None
+    await handler.handle(order, await handler.prepare(order))
+    assert (reference.asked, outbox.events) == ([], [])
+
+
+def test_an_event_of_when_orders_could_not_be_changed_is_of_their_first_version() -> None:
+    data = order_placed().model_dump(mode="json", exclude={"order_version"})
+    assert OrderPlaced.model_validate(data).order_version == 1

@@ -13,21 +13,27 @@ from services.worker.audit.repository import AuditRepository
 from services.worker.audit.routes import PATH
 from services.worker.audit.service import Audit
 from services.worker.module import MODELS, MODULE, NAME, handlers
+from services.worker.notifications.channels import MemoryChannel
+from services.worker.notifications.repository import NotificationRepository
+from services.worker.notifications.service import Messages
 from tests.unit.worker.environ import ENVIRON, settings
-from tests.unit.worker.fakes import FakeReference
+from tests.unit.worker.fakes import FakeMessages, FakeReference
 
 
 def test_every_event_that_is_consumed_is_declared() -> None:
     database = Databases().add(NAME, settings().database, MODELS)
     assessments = Assessments(FakeReference(), reporting_currency="USD")
-    handled = handlers(Audit(AuditRepository()), assessments, Outbox(database))
+    audit = Audit(AuditRepository(), cursor_key=b"key")
+    messages = Messages(FakeMessages(), MemoryChannel(), NotificationRepository())
+    handled = handlers(audit, assessments, messages, Outbox(database))
     assert {handler.event for handler in handled} == set(MODULE.consumes)
 
 
 def test_it_is_built_without_a_server() -> None:
     runtime = Runtime(Registry((MODULE,)), load(ENVIRON, HostSettings, [MODULE]), version="0.1.0")
     wired = runtime.wired[NAME]
-    assert [task.name for task in wired.tasks] == ["worker.relay", "worker.consumer"]
+    names = [task.name for task in wired.tasks]
+    assert names == ["worker.relay", "worker.consumer", "worker.event_cleaner"]
     assert {check.name: check.critical for check in wired.checks} == {
         "worker.database": True,
         "worker.relay": False,

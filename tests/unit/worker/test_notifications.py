@@ -1,38 +1,50 @@
 """What users are told."""
 
-from uuid import UUID
-
 from structlog.testing import capture_logs
 
-from libs.ids import uuid7
-from services.worker.notifications.handlers import order_confirmed as order_confirmed_handler
-from services.worker.notifications.models import Kind
-from services.worker.notifications.service import Notifications
-from tests.unit.worker.fakes import order_confirmed
+from libs.events.event import Event
+from services.worker.notifications.channels import MemoryChannel
+from services.worker.notifications.handlers import handlers
+from services.worker.notifications.models import Kind, Status
+from services.worker.notifications.service import Messages, Notifications
+from tests.unit.worker.fakes import FakeMessages, FakeStore, order_cancelled, order_confirmed
 
 
-class FakeStore:
-    def __init__(self) -> None:
-        self.added: list[tuple[UUID, Kind, str, str]] = []
-
-    async def add(self, *, user_id: UUID, kind: Kind, subject: str, body: str) -> UUID:
-        self.added.append((user_id, kind, subject, body))
-        return uuid7()
+async def _tell(store: FakeStore, event: Event) -> None:
+    messages = Messages(FakeMessages(), MemoryChannel(), store)
+    [handler] = [h for h in handlers(Notifications(store), messages) if h.event is type(event)]
+    await handler.handle(event, None)
 
 
 async def test_a_confirmed_order_is_told_to_its_customer() -> None:
     store = FakeStore()
     event = order_confirmed()
     with capture_logs() as lines:
-        await order_confirmed_handler(Notifications(store)).handle(event, None)
+        await _tell(store, event)
     assert store.added == [
         (
             event.customer_id,
             Kind.ORDER_CONFIRMED,
             "Your order is confirmed",
             f"Your order {event.order_id} of 12.50 EUR is confirmed.",
+            Status.STORED,
         )
     ]
     (line,) = lines
     assert line["event"] == "notification.stored"
     assert line.keys() == {"event", "log_level", "notificationId", "kind"}  # nothing personal
+
+
+async def test_a_cancelled_order_is_told_to_its_customer() -> None:
+    store = FakeStore()
+    event = order_cancelled()
+    await _tell(store, event)
+    assert store.added == [
+        (
+            event.customer_id,
+            Kind.ORDER_CANCELLED,
+            "Your order is cancelled",
+            f"Your order {event.order_id} of 12.50 EUR is cancelled.",
+            Status.STORED,
+        )
+    ]
