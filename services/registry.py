@@ -12,7 +12,7 @@ from libs.module import Module, Registry
 
 MODULES = ("auth", "api", "worker", "integrations")
 
-SHARED_GROUPS = ("REDIS", "MONGO", "KAFKA", "HTTP", "TOKEN")
+SHARED_GROUPS = ("REDIS", "MONGO", "KAFKA", "HTTP", "TOKEN", "CURSOR")
 """Groups with one value for all modules, of which a module may not read every one."""
 
 

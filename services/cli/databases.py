@@ -17,7 +17,7 @@ def databases(
 ) -> Iterator[tuple[str, DatabaseSettings, tuple[str, ...]]]:
     """Name, settings and model modules of each module that has a schema."""
     for module in registry:
-        groups = dict(settings.modules[module.name]).values()
+        groups = vars(settings.modules[module.name]).values()
         for group in groups:
             if isinstance(group, DatabaseSettings):
                 yield module.name, group, module.models

@@ -30,9 +30,22 @@ class LazyGroup(click.Group):
         source = self._sources.get(cmd_name)
         if source is None:
             return None
-        command = load(source)
+        try:
+            command = load(source)
+        except ModuleNotFoundError as error:
+            return _missing(cmd_name, error)
         assert isinstance(command, click.Command)  # noqa: S101
         return command
+
+
+def _missing(name: str, error: ModuleNotFoundError) -> click.Command:
+    """A command that an image without its libraries has: it says so, and spoils no `--help`."""
+    reason = f"not in this installation: {error.name} is missing"
+
+    def refuse() -> None:
+        raise click.ClickException(f"`throughline {name}` is {reason}")
+
+    return click.Command(name, callback=refuse, short_help=f"({reason})", add_help_option=False)
 
 
 COMMANDS = {
@@ -41,9 +54,12 @@ COMMANDS = {
     "serve": "services.cli.serve:serve",
     "migrate": "services.cli.migrate:migrate",
     "seed": "services.cli.seed:seed",
+    "documents": "services.cli.documents:documents",
     "config": "services.cli.config:config",
     "modules": "services.cli.modules:modules",
     "events": "services.cli.events:events",
+    "keys": "services.cli.keys:keys",
+    "users": "services.cli.users:users",
     "openapi": "services.cli.openapi:openapi",
     "errors": "services.cli.errors:errors",
 }

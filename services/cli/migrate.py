@@ -33,7 +33,8 @@ def migrate(modules: tuple[str, ...], check: bool, as_sql: bool, admin_url: str 
     meanwhile: no lock is waited for longer than 5 s.
     """
     registry = process.chosen(modules)
-    runtime = process.runtime(registry)
+    # a script is to be read, or piped to psql: the log of the queries it took goes elsewhere
+    runtime = process.runtime(registry, log_stream=sys.stderr.buffer if as_sql else None)
     if as_sql:
         click.echo(process.run(sql(migrations(registry, runtime.settings))), nl=False)
     elif check:

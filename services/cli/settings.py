@@ -56,7 +56,7 @@ def made_up(names: Sequence[str]) -> dict[str, str]:
     """A value of the right form for each setting that is required, to look at the rest with."""
     modules = registry.configured(names)
     required = {
-        name: _MADE_UP.get(name.rpartition("_")[2], "made-up")
+        name: _MADE_UP.get(name.rpartition("_")[2], "made-up-made-up-made-up")
         for name, info in variables(HostSettings, modules).items()
         if info.is_required()
     }

@@ -16,8 +16,6 @@ from typing import Final
 
 import httpx
 import orjson
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from pydantic import SecretStr
 
 from libs import logging
@@ -109,6 +107,7 @@ class Stack:
     ) -> None:
         self.data = data.absolute()
         self._environ = dict(environ)
+        self._running_with: dict[str, str] = {}
         self._modules = registry.load(registry.MODULES)
         self._profile = EmbeddedProfile(
             self.data, environ, modules=[m.name for m in self._modules if m.models]
@@ -127,6 +126,11 @@ class Stack:
     def running(self) -> Running:
         """What to tell others of it."""
         return Running(self.urls, self.logs)
+
+    @property
+    def environ(self) -> Mapping[str, str]:
+        """The environment of the running processes, for commands on what they use."""
+        return dict(self._running_with)
 
     @property
     def pids(self) -> dict[str, int]:
@@ -156,7 +160,10 @@ class Stack:
             progress("starting PostgreSQL, Valkey, SecantusDB and Tansu")
             environ = {**self._environ, **await self._profile.start(progress)}
             environ |= _own_secrets(self._profile.secrets, environ)
+            environ.setdefault("THROUGHLINE_WORKER_MESSAGE_CHANNEL", "file")
+            environ.setdefault("THROUGHLINE_WORKER_MESSAGE_FOLDER", str(self.data / "messages"))
             environ.setdefault("THROUGHLINE_DRAIN_S", str(DRAIN_S))
+            self._running_with = environ
             await self._prepare(environ, progress)
             progress("starting the modules")
             for each in self._processes:
@@ -274,13 +281,9 @@ def _own_secrets(secrets: Secrets, environ: Mapping[str, str]) -> dict[str, str]
     client_secret = secrets.secret("client.worker")
     digest = hashlib.sha256(client_secret.encode()).hexdigest()
     made_up = {
-        "THROUGHLINE_AUTH_SIGNING_KEY_FILE": str(secrets.file("signing.pem", _signing_key)),
+        "THROUGHLINE_AUTH_KEY_SECRET": secrets.secret("auth.key"),
         "THROUGHLINE_AUTH_SERVICE_CLIENTS": orjson.dumps({"worker": digest}).decode(),
         "THROUGHLINE_WORKER_CLIENT_SECRET": client_secret,
+        "THROUGHLINE_CURSOR_SECRET": secrets.secret("cursor"),
     }
     return {name: value for name, value in made_up.items() if not environ.get(name)}
-
-
-def _signing_key() -> str:
-    key = ec.generate_private_key(ec.SECP256R1())
-    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
