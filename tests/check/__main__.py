@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import click
 
 from tests.check import (
+    api,
     dependencies,
     documents,
     environment,
@@ -35,6 +36,7 @@ CHECKS: Mapping[str, Check] = {
     "environment": environment.check,
     "documents": documents.check,
     "generated": generated.check,
+    "api": api.check,
     "wording": wording.check,
     "skaffold": skaffold.check,
 }

@@ -4,21 +4,24 @@
     ...
     <!-- /generated -->
 
-Within a fenced block, if there is one, as for a diagram. `python -m tests.check --fix` rewrites.
+Within a fenced block, if there is one, as for a diagram. A few files are generated as a whole.
+`python -m tests.check --fix` rewrites all of them.
 """
 
 import os
 import re
 import shlex
-from collections.abc import Callable, Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from click.testing import CliRunner
-
 from libs.config import PREFIX
-from services.cli.main import main
 from tests.check.documents import documents
 from tests.check.project import Project
+
+FILES: Mapping[Path, str] = {Path("docs/reference/openapi.json"): "openapi"}
+"""What is generated as a whole, and by which command."""
 
 _SECTION = re.compile(
     r"(?P<head>^<!-- generated: throughline (?P<command>[^\n]*?) -->\n)"
@@ -33,19 +36,17 @@ Run = Callable[[str], str]
 
 
 def check(project: Project) -> list[str]:
-    """The sections that are out of date."""
-    return list(violations(project, throughline))
+    """What is out of date."""
+    return [*violations(project, throughline), *stale(project, FILES, throughline)]
 
 
 def fix(project: Project) -> list[Path]:
-    """Rewrite them; gives the documents that changed."""
-    changed = []
-    for path in documents(project):
-        before = project.text(path)
-        after = rewritten(before, throughline)
-        if after != before:
-            (project.root / path).write_text(after)
-            changed.append(path)
+    """Rewrite it; gives the files that changed."""
+    after = {path: rewritten(project.text(path), throughline) for path in documents(project)}
+    after |= {path: throughline(command) for path, command in FILES.items()}
+    changed = [path for path, text in after.items() if _text(project, path) != text]
+    for path in changed:
+        (project.root / path).write_text(after[path])
     return changed
 
 
@@ -66,6 +67,19 @@ def violations(project: Project, run: Run) -> Iterator[str]:
                 )
 
 
+def stale(project: Project, files: Mapping[Path, str], run: Run) -> Iterator[str]:
+    """Those of `files` that are not what `run` gives for their commands."""
+    for path, command in files.items():
+        if _text(project, path) != run(command):
+            yield (
+                f"{path}: is not what `throughline {command}` prints (python -m tests.check --fix)"
+            )
+
+
+def _text(project: Project, path: Path) -> str | None:
+    return project.text(path) if (project.root / path).exists() else None
+
+
 def rewritten(text: str, run: Run) -> str:
     """`text` with its sections as `run` gives them."""
     return _SECTION.sub(lambda section: _section(section, run), text)
@@ -84,8 +98,15 @@ def throughline(command: str) -> str:
     Raises:
         RuntimeError: it fails.
     """
-    ours = [name for name in os.environ if name.startswith(PREFIX)]
-    ended = CliRunner().invoke(main, shlex.split(command), env=dict.fromkeys(ours))
-    if ended.exit_code:
-        raise RuntimeError(f"throughline {command} ends with {ended.exit_code}: {ended.output}")
-    return ended.output
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    # A process of its own: the other checks print meanwhile, in threads of this one.
+    ended = subprocess.run(
+        [sys.executable, "-m", "services.cli.main", *shlex.split(command)],
+        env={**clean, "COLUMNS": "80"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if ended.returncode:
+        raise RuntimeError(f"throughline {command} ends with {ended.returncode}: {ended.stderr}")
+    return ended.stdout

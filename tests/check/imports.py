@@ -25,6 +25,14 @@ from tests.check.project import Project
 DRIVERS = ("tortoise", "asyncpg", "aerich", "aiokafka", "motor", "pymongo", "odmantic")
 """What is not installed where `integrations` runs."""
 
+MONGO = {
+    "motor": r"\.repository$",  # it is at the end of its life
+    "pymongo": r"\.repository$",
+    "bson": r"\.repository$",
+    "odmantic": r"\.(repository|documents)$",
+}
+"""Who, besides `libs.documents`, may know that documents are in MongoDB."""
+
 UPWARD = {
     "errors": ("models", "documents", "repository", "schemas", "service", "handlers", "routes"),
     "models": ("repository", "schemas", "service", "handlers", "routes"),
@@ -117,13 +125,15 @@ def _cycles(graph: grimp.ImportGraph) -> Iterator[str]:
 
 
 def _misplaced(graph: grimp.ImportGraph) -> Iterator[str]:
-    """Imports of motor outside libs/documents and repositories: it is at the end of its life."""
-    if "motor" not in graph.modules:
-        return
-    for importer in sorted(graph.find_modules_that_directly_import("motor")):
-        if not (importer.startswith("libs.documents") or importer.endswith(".repository")):
-            line = graph.get_import_details(importer=importer, imported="motor")[0]["line_number"]
-            yield f"motor is for repositories: {importer} imports it (line {line})"
+    """Imports of MongoDB's drivers and models where they have no business."""
+    for driver, place in MONGO.items():
+        if driver not in graph.modules:
+            continue
+        for importer in sorted(graph.find_modules_that_directly_import(driver)):
+            if not (importer.startswith("libs.documents.") or re.search(place, importer)):
+                details = graph.get_import_details(importer=importer, imported=driver)
+                line = details[0]["line_number"]
+                yield f"{driver} is for repositories: {importer} imports it (line {line})"
 
 
 def main() -> None:

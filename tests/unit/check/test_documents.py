@@ -1,5 +1,7 @@
 """Docs: what they name and is not there is found, line by line."""
 
+from pathlib import Path
+
 import click
 import pytest
 
@@ -171,6 +173,24 @@ class TestGenerated:
     def test_a_section_that_cannot_be_generated_is_found(self, plant: Plant, text: str) -> None:
         (found,) = generated.violations(plant({"docs/two.md": text}), self._run)
         assert "has no end, or no command" in found
+
+    def test_a_file_is_generated_as_a_whole(self, plant: Plant) -> None:
+        files = {Path("docs/a.json"): "openapi", Path("docs/b.json"): "openapi"}
+        project = plant({"docs/a.json": "what openapi prints\n", "docs/b.json": "old\n"})
+        (found,) = generated.stale(project, files, self._run)
+        assert found.startswith("docs/b.json: is not what `throughline openapi` prints")
+        assert len(list(generated.stale(plant({}), {Path("none"): "openapi"}, self._run))) == 1
+
+    def test_fix_rewrites_files_and_sections(
+        self, plant: Plant, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(generated, "throughline", self._run)
+        monkeypatch.setattr(generated, "FILES", {Path("docs/a.json"): "openapi"})
+        old = self.TEXT.format("what errors prints\n", "old\n")
+        project = plant({"docs/two.md": old, "docs/a.json": "old\n"})
+        assert generated.fix(project) == [Path("docs/two.md"), Path("docs/a.json")]
+        assert generated.check(project) == []
+        assert generated.fix(project) == []
 
     def test_commands_are_run_without_our_settings(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("THROUGHLINE_PORT", "nonsense")

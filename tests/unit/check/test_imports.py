@@ -19,8 +19,8 @@ TREE = {
     "services/auth/users/routes.py": "from services.auth.users import service, schemas",
     "services/auth/users/handlers.py": "from services.auth.users import service",
     "services/api/module.py": "from services.api.catalog import service",
-    "services/api/catalog/documents.py": "import libs.documents.engine",
-    "services/api/catalog/repository.py": "import motor, services.api.catalog.documents",
+    "services/api/catalog/documents.py": "import odmantic, libs.documents.engine",
+    "services/api/catalog/repository.py": "import motor, pymongo, services.api.catalog.documents",
     "services/api/catalog/service.py": "from services.api.catalog import repository",
     "services/worker/module.py": "",
     "services/integrations/module.py": "from services.integrations import rates",
@@ -124,6 +124,18 @@ PLANTED = {
     "motor in a library": (
         {"libs/context.py": "import motor"},
         ("motor is for repositories", "libs.context imports it (line 1)"),
+    ),
+    "pymongo in a module's errors": (
+        {"services/api/catalog/errors.py": "from pymongo.errors import DuplicateKeyError"},
+        ("pymongo is for repositories", "services.api.catalog.errors imports it (line 1)"),
+    ),
+    "bson in a model": (
+        {"services/api/catalog/documents.py": "from bson import Decimal128"},
+        ("bson is for repositories", "services.api.catalog.documents imports it (line 1)"),
+    ),
+    "a document's model in a service": (
+        {"services/api/catalog/service.py": "from odmantic import Model"},
+        ("odmantic is for repositories", "services.api.catalog.service imports it (line 1)"),
     ),
     "kubernetes in a serving process": (
         {"services/cli/serve.py": "import services.cli.migrate"},
