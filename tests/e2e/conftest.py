@@ -15,6 +15,9 @@ from tests.log_contract import violations
 
 T = TypeVar("T")
 
+PUBLISH_S = 6.0
+"""How long a new signing key is published before it signs: no test waits for a minute."""
+
 TOPOLOGIES: dict[str, Topology] = {"one": ONE_PROCESS, "four": PROCESS_PER_MODULE}
 
 
@@ -60,7 +63,8 @@ def stacks() -> Iterator[Callable[[str], Stack]]:
         def started(topology: str) -> Stack:
             if topology not in running:
                 data = on_end.enter_context(data_folder())
-                stack = Stack(data, environment(), port=0, topology=TOPOLOGIES[topology])
+                environ = {**environment(), "THROUGHLINE_TOKEN_PUBLISH_S": str(PUBLISH_S)}
+                stack = Stack(data, environ, port=0, topology=TOPOLOGIES[topology])
                 run(stack.start(lambda _: None))
                 running[topology] = stack
             return running[topology]

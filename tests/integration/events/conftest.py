@@ -1,7 +1,7 @@
-"""Two modules, `sender` and `receiver`, with schemas of their own and a broker."""
+"""Two modules, `sender` and `receiver`, with schemas of their own and a broker, of both kinds."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
@@ -11,11 +11,18 @@ from pydantic import SecretStr
 
 from libs.db.database import Database, Databases
 from libs.db.settings import DatabaseSettings
-from libs.events.ddl import INBOX_V1, OUTBOX_V1
+from libs.events.ddl import INBOX_V1, INBOX_V2, OUTBOX_V1, OUTBOX_V2
 from libs.events.kafka import KafkaBus
 from libs.events.settings import EventSettings
 from tests.integration.databases import connected, create_database
-from tests.integration.own_servers import OwnKafka
+from tests.integration.events.brokers import (
+    APACHE,
+    TANSU,
+    Broker,
+    OwnApacheKafka,
+    OwnTansu,
+    settings_for,
+)
 
 
 @pytest.fixture(scope="session")
@@ -24,17 +31,42 @@ def events_url(postgres_url: str) -> str:
     return asyncio.run(create_database(postgres_url, "events"))
 
 
-@pytest.fixture
-async def stopped_broker(tmp_path: Path) -> AsyncIterator[OwnKafka]:
-    kafka = OwnKafka(tmp_path)
-    yield kafka
-    await kafka.stop()
+@pytest.fixture(scope="session", params=[TANSU, pytest.param(APACHE, marks=pytest.mark.kafka)])
+def kind(request: pytest.FixtureRequest) -> str:
+    """Which broker a test runs on: every one runs on both, unless it says otherwise."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def apache(kind: str) -> Iterator[OwnApacheKafka | None]:
+    """The one Apache Kafka, if this is its turn."""
+    if kind != APACHE:
+        yield None
+        return
+    server = OwnApacheKafka()
+    yield server
+    asyncio.run(server.stop())
+    server.remove()
 
 
 @pytest.fixture
-async def broker(stopped_broker: OwnKafka) -> OwnKafka:
-    await stopped_broker.start()
-    return stopped_broker
+async def stopped_broker(apache: OwnApacheKafka | None, tmp_path: Path) -> AsyncIterator[Broker]:
+    broker = apache or OwnTansu(tmp_path)
+    if broker.is_running:
+        await broker.stop()
+    yield broker
+    if apache is None:
+        await broker.stop()
+
+
+@pytest.fixture
+async def broker(apache: OwnApacheKafka | None, tmp_path: Path) -> AsyncIterator[Broker]:
+    broker = apache or OwnTansu(tmp_path)
+    if not broker.is_running:
+        await broker.start()
+    yield broker
+    if apache is None:
+        await broker.stop()
 
 
 @dataclass(frozen=True)
@@ -50,7 +82,8 @@ async def modules(events_url: str) -> AsyncIterator[Modules]:
     async with connected(events_url) as admin:
         for name in names:
             await admin.execute(
-                f"CREATE SCHEMA {name}; SET search_path = {name}; {OUTBOX_V1} {INBOX_V1}"
+                f"CREATE SCHEMA {name}; SET search_path = {name}; {OUTBOX_V1} {OUTBOX_V2}"
+                f" {INBOX_V1} {INBOX_V2}"
                 " CREATE TABLE effects (id bigserial, what text NOT NULL);"
             )
         databases = Databases()
@@ -69,14 +102,10 @@ async def modules(events_url: str) -> AsyncIterator[Modules]:
 
 
 @pytest.fixture
-def event_settings(stopped_broker: OwnKafka) -> EventSettings:
-    return EventSettings(
-        bootstrap_servers=stopped_broker.address,
-        enable_idempotence=False,
-        fetch_max_wait_ms=20,
-        request_timeout_ms=2000,
-        session_timeout_ms=1500,  # Tansu lets who joins first wait for half of it
-    )
+def event_settings(request: pytest.FixtureRequest) -> EventSettings:
+    """For the broker of the test, which may be stopped."""
+    name = "stopped_broker" if "stopped_broker" in request.fixturenames else "broker"
+    return settings_for(request.getfixturevalue(name))
 
 
 @pytest.fixture

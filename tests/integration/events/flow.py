@@ -46,7 +46,10 @@ def relay_of(db: Database, bus: Bus) -> Relay:
 
 
 def consumer_of(
-    db: Database, bus: Bus, handle: Callable[[Noted], Awaitable[None]] | None = None
+    db: Database,
+    bus: Bus,
+    handle: Callable[[Noted], Awaitable[None]] | None = None,
+    settings: ConsumerSettings = QUICK,
 ) -> Consumer:
     """A consumer whose handler writes the event's text to `effects`, after `handle`."""
 
@@ -57,7 +60,7 @@ def consumer_of(
 
     handler = Handler[Noted, None](name="effects.write", event=Noted, handle=effect)
     return Consumer(
-        inbox=DatabaseInbox(db), bus=bus, group="receiver", handlers=[handler], settings=QUICK
+        inbox=DatabaseInbox(db), bus=bus, group="receiver", handlers=[handler], settings=settings
     )
 
 

@@ -1,19 +1,21 @@
 """Processes that die, brokers and databases that go away, and effects that still happen once."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from uuid import UUID
 
 from structlog.typing import EventDict
 
-from libs.events.bus import Bus, Position, Revoked
+from libs.events.bus import Bus, Partition, Revoked
 from libs.events.consumer import Consumer
-from libs.events.kafka import KafkaBus, KafkaSubscription
+from libs.events.kafka import KafkaBus
+from libs.events.kafka_subscription import KafkaSubscription
 from libs.events.outbox import OutboxQueue, OutboxSession
 from libs.events.relay import Relay
 from libs.events.settings import EventSettings
 from tests.events import Noted, running
+from tests.integration.events.brokers import Broker
 from tests.integration.events.conftest import Modules
 from tests.integration.events.flow import (
     RELAY,
@@ -26,7 +28,6 @@ from tests.integration.events.flow import (
     relay_of,
     unpublished,
 )
-from tests.integration.own_servers import OwnKafka
 from tests.waiting import until
 
 
@@ -42,9 +43,9 @@ class DyingBus(KafkaBus):
     ) -> KafkaSubscription:
         subscription = await super().subscribe(group, topics, revoked)
 
-        async def commit(_: Position) -> None:
+        async def commit(_: Mapping[Partition, int]) -> bool:
             self.about_to_commit.set()
-            await asyncio.Event().wait()
+            return await asyncio.Future()
 
         subscription.commit = commit  # type: ignore[method-assign,assignment]
         return subscription
@@ -68,7 +69,7 @@ class DyingQueue(OutboxQueue):
 
 
 async def test_a_consumer_that_dies_in_the_handler_leaves_the_event_to_the_next(
-    modules: Modules, broker: OwnKafka, bus: Bus
+    modules: Modules, broker: Broker, bus: Bus
 ) -> None:
     at_work = asyncio.Event()
 
@@ -88,7 +89,7 @@ async def test_a_consumer_that_dies_in_the_handler_leaves_the_event_to_the_next(
 
 async def test_a_consumer_that_dies_before_the_commit_does_not_repeat_the_effect(
     modules: Modules,
-    broker: OwnKafka,
+    broker: Broker,
     bus: KafkaBus,
     event_settings: EventSettings,
     log: list[EventDict],
@@ -108,7 +109,7 @@ async def test_a_consumer_that_dies_before_the_commit_does_not_repeat_the_effect
 
 
 async def test_a_relay_that_dies_before_marking_publishes_again_under_the_same_id(
-    modules: Modules, broker: OwnKafka, bus: Bus, log: list[EventDict]
+    modules: Modules, broker: Broker, bus: Bus, log: list[EventDict]
 ) -> None:
     queue = DyingQueue(modules.sender)
     queue.about_to_mark = asyncio.Event()
@@ -127,7 +128,7 @@ async def test_a_relay_that_dies_before_marking_publishes_again_under_the_same_i
 
 
 async def test_one_relay_is_active_and_another_takes_over(
-    modules: Modules, broker: OwnKafka, bus: Bus
+    modules: Modules, broker: Broker, bus: Bus
 ) -> None:
     first, second = relay_of(modules.sender, bus), relay_of(modules.sender, bus)
 
@@ -152,7 +153,7 @@ async def test_one_relay_is_active_and_another_takes_over(
 
 
 async def test_a_relay_survives_the_loss_of_its_database_connection(
-    modules: Modules, broker: OwnKafka, bus: Bus, log: list[EventDict]
+    modules: Modules, broker: Broker, bus: Bus, log: list[EventDict]
 ) -> None:
     async with running(relay_of(modules.sender, bus)):
         await publish(modules.sender, Noted(note_id="n"))
@@ -167,7 +168,7 @@ async def test_a_relay_survives_the_loss_of_its_database_connection(
 
 
 async def test_the_broker_need_not_be_there_at_the_start(
-    modules: Modules, stopped_broker: OwnKafka, bus: Bus, log: list[EventDict]
+    modules: Modules, stopped_broker: Broker, bus: Bus, log: list[EventDict]
 ) -> None:
     async with running(relay_of(modules.sender, bus)), running(consumer_of(modules.receiver, bus)):
         await publish(modules.sender, Noted(note_id="n", text="x"))
@@ -181,7 +182,7 @@ async def test_the_broker_need_not_be_there_at_the_start(
 
 
 async def test_the_broker_may_go_away_and_come_back(
-    modules: Modules, broker: OwnKafka, bus: Bus, log: list[EventDict]
+    modules: Modules, broker: Broker, bus: Bus, log: list[EventDict]
 ) -> None:
     async with running(relay_of(modules.sender, bus)), running(consumer_of(modules.receiver, bus)):
         await publish(modules.sender, Noted(note_id="n", text="before"))
@@ -200,7 +201,7 @@ async def test_the_broker_may_go_away_and_come_back(
 
 
 async def test_stopping_finishes_and_commits_the_event_at_hand(
-    modules: Modules, broker: OwnKafka, bus: Bus, log: list[EventDict]
+    modules: Modules, broker: Broker, bus: Bus, log: list[EventDict]
 ) -> None:
     at_work, go_on = asyncio.Event(), asyncio.Event()
 

@@ -8,13 +8,14 @@ from structlog.typing import EventDict
 from libs.context import RequestContext, use
 from libs.db.unit_of_work import unit_of_work
 from libs.events.bus import Bus
-from libs.events.dead_letter import topic_of
 from libs.events.handling import received
 from libs.events.kafka import KafkaBus
 from libs.events.outbox import MAX_PAYLOAD, Outbox
 from libs.events.republish import republish
 from libs.events.settings import EventSettings
+from libs.events.topics import dead_letter_topic
 from tests.events import Noted, running
+from tests.integration.events.brokers import TANSU, Broker
 from tests.integration.events.conftest import Modules
 from tests.integration.events.flow import (
     Broken,
@@ -27,14 +28,13 @@ from tests.integration.events.flow import (
     relay_of,
     unpublished,
 )
-from tests.integration.own_servers import OwnKafka
 from tests.waiting import until
 
 CONTEXT = RequestContext(context_id="ctx-of-a-test", service="sender", actor="user-1")
 
 
 @pytest.fixture(autouse=True)
-async def broker_is_up(broker: OwnKafka) -> None:
+async def broker_is_up(broker: Broker) -> None:
     """All of these tests have a broker."""
 
 
@@ -108,7 +108,7 @@ async def test_a_poisonous_event_goes_to_the_dead_letters_and_the_rest_goes_on(
     async with running(relay_of(modules.sender, bus)), running(consumer):
         ids = await publish(modules.sender, *events)
         await until(has_effects(modules.receiver, "good"), "the effect of the second")
-    [dead] = await read_topic(bus, topic_of("receiver"), 1)
+    [dead] = await read_topic(bus, dead_letter_topic("receiver"), 1)
     headers = dict(dead.headers)
     assert headers["ce_id"].decode() == str(ids[0])
     assert headers["deadletter-reason"] == b"no good"
@@ -134,10 +134,11 @@ async def test_members_of_a_group_share_the_work(modules: Modules, bus: Bus) -> 
         await until(has_effects(modules.receiver, *wanted), "all effects, after two rebalances")
 
 
+@pytest.mark.parametrize("kind", [TANSU], indirect=True)
 async def test_republishing_makes_up_for_what_the_broker_lost(
     modules: Modules,
     bus: Bus,
-    broker: OwnKafka,
+    broker: Broker,
     event_settings: EventSettings,
     log: list[EventDict],
 ) -> None:

@@ -16,7 +16,12 @@ from libs.events.settings import ConsumerSettings, RelaySettings
 from tests.events import Noted, envelope_of
 
 CONSUMER = ConsumerSettings(
-    attempts=3, retry_base_s=0.001, retry_max_s=0.002, handler_timeout_s=0.5, grace_s=0.1
+    attempts=3,
+    retry_base_s=0.001,
+    retry_max_s=0.002,
+    outage_max_s=0.002,
+    handler_timeout_s=0.5,
+    grace_s=0.1,
 )
 RELAY = RelaySettings(batch=2, poll_s=0.01, backoff_base_s=0.001, backoff_max_s=0.002)
 
@@ -50,14 +55,14 @@ def handler_of(
 
 
 def consumer_of(
-    bus: MemoryBus, *handlers: AnyHandler, inbox: MemoryInbox | None = None
+    bus: MemoryBus, *handlers: AnyHandler, inbox: MemoryInbox | None = None, **settings: Any
 ) -> Consumer:
     return Consumer(
         inbox=inbox or MemoryInbox(),
         bus=bus,
         group="receiver",
         handlers=handlers,
-        settings=CONSUMER,
+        settings=CONSUMER.model_copy(update=settings),
     )
 
 
@@ -69,6 +74,7 @@ class FakeQueue:
         published: the ids of what is marked.
         claimed: whether somebody has the claim.
         broken: fail as a lost database does.
+        beats: how often a relay has shown that it lives.
         mark_failures: what marking raises, one a call, before it succeeds.
     """
 
@@ -78,6 +84,7 @@ class FakeQueue:
         self.rows = [envelope_of(event) for event in events]
         self.published: list[UUID] = []
         self.claimed = False
+        self.beats = 0
         self.broken: Exception | None = None
         self.mark_failures: list[Exception] = []
 
@@ -101,6 +108,11 @@ class FakeSession:
             return False
         self._queue.claimed = self.has_claim = True
         return True
+
+    async def beat(self) -> None:
+        self._queue.beats += 1
+        if self._queue.broken:
+            raise self._queue.broken
 
     async def unpublished(self, limit: int) -> Sequence[Envelope]:
         if self._queue.broken:

@@ -21,6 +21,12 @@ def test_it_comes_back_the_same() -> None:
     assert Envelope.from_record(record_of(envelope)) == envelope
 
 
+def test_the_session_of_who_acted_goes_along() -> None:
+    envelope = envelope_of(Noted(note_id="1"), session_id="session-1")
+    assert dict(envelope.to_headers())["ce_sessionid"] == b"session-1"
+    assert Envelope.from_record(record_of(envelope)).session_id == "session-1"
+
+
 def test_it_comes_back_the_same_without_what_may_be_missing() -> None:
     envelope = envelope_of(Noted(note_id="1"), actor=None)
     assert Envelope.from_record(record_of(envelope)) == envelope

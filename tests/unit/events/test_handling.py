@@ -9,9 +9,9 @@ from structlog.testing import capture_logs
 from libs.context import current
 from libs.errors import Conflict, InvalidInput, Unavailable
 from libs.events.bus import Headers, Record
-from libs.events.dead_letter import topic_of
 from libs.events.handling import AnyHandler, Dispatcher, Handler, received
 from libs.events.memory import MemoryBus, MemoryInbox
+from libs.events.topics import dead_letter_topic
 from tests.events import Noted, envelope_of
 from tests.unit.events.factory import CONSUMER, Forgotten, bus_with_topics, handler_of
 from tests.waiting import until
@@ -39,7 +39,7 @@ class Bench:
         return await self.dispatcher.dispatch(await self.record(event), self.interrupted)
 
     def dead(self) -> list[dict[str, bytes]]:
-        return [dict(record.headers) for record in self.bus.records(topic_of("receiver"))]
+        return [dict(record.headers) for record in self.bus.records(dead_letter_topic("receiver"))]
 
 
 async def bench_of(*handlers: AnyHandler) -> Bench:
@@ -140,7 +140,25 @@ async def test_a_payload_that_is_no_such_event_is_dead_and_its_values_are_not_to
     assert await bench.dispatcher.dispatch(record, bench.interrupted)
     [headers] = bench.dead()
     assert headers["deadletter-error"] == b"events.malformed"
-    assert headers["deadletter-reason"] == b"Noted: noteId: string_type"
+    assert headers["deadletter-reason"] == b"Noted 1: noteId: string_type"
+
+
+async def test_a_newer_version_is_read_and_if_that_fails_it_is_dead_as_newer() -> None:
+    handle = Failing()
+    bench = await bench_of(handler_of(handle))
+    newer = [
+        envelope_of(Noted(note_id="1"), version=2, data=data).to_message()
+        for data in (
+            b'{"noteId": "1", "unknown": true}',
+            b'{"id": "1"}',
+        )
+    ]
+    for position in await bench.bus.publish(newer):
+        record = next(r for r in bench.bus.records("notes") if r.position == position)
+        assert await bench.dispatcher.dispatch(record, bench.interrupted)
+    assert handle.calls == 1
+    [headers] = bench.dead()
+    assert headers["deadletter-error"] == b"events.newer"
 
 
 async def test_a_record_that_is_no_event_is_dead_as_it_came() -> None:

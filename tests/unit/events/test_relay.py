@@ -1,4 +1,5 @@
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 from structlog.testing import capture_logs
@@ -6,12 +7,26 @@ from structlog.typing import EventDict, WrappedLogger
 
 from libs.context import current
 from libs.errors import Unavailable
+from libs.events import relay as relay_module
+from libs.events.bus import Message, Position
 from libs.events.envelope import Envelope
 from libs.events.memory import MemoryBus
 from libs.events.relay import LAG, Relay
 from tests.events import Noted, running
 from tests.unit.events.factory import RELAY, FakeQueue
 from tests.waiting import until
+
+
+class SlowBus(MemoryBus):
+    """Publishes nothing before `answers` is set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answers = asyncio.Event()
+
+    async def publish(self, messages: Sequence[Message]) -> list[Position]:
+        await self.answers.wait()
+        return await super().publish(messages)
 
 
 def ids(bus: MemoryBus) -> list[str]:
@@ -107,3 +122,31 @@ async def test_stopping_what_was_never_started_comes_to_an_end() -> None:
     await relay.stop()
     async with asyncio.timeout(1):
         await relay.run()
+
+
+async def test_while_the_broker_is_slow_it_shows_the_database_that_it_lives(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(relay_module, "BEAT_S", 0.001)
+    queue, bus = FakeQueue(Noted(note_id="k")), SlowBus()
+    async with running(Relay(queue, bus, RELAY)):
+        await until(lambda: queue.beats > 3)
+        assert queue.published == []
+        bus.answers.set()
+        await until(lambda: len(queue.published) == 1)
+
+
+async def test_it_gives_up_what_it_publishes_when_the_claim_is_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(relay_module, "BEAT_S", 0.001)
+    queue, bus = FakeQueue(Noted(note_id="k")), SlowBus()
+    relay = Relay(queue, bus, RELAY)
+    async with running(relay):
+        await until(lambda: queue.beats > 3)
+        queue.broken = Unavailable()
+        await until(lambda: relay.status.last_error == "Unavailable")
+        queue.broken = None
+        bus.answers.set()
+        await until(lambda: len(queue.published) == 1)
+    assert len(ids(bus)) == 1
