@@ -59,11 +59,20 @@ class Kafka(ChildServer):
         return f"127.0.0.1:{port}"
 
     async def ping(self, port: int) -> None:
-        request = struct.pack(">hhih", _API_VERSIONS, 0, _CORRELATION, 4) + b"ping"
-        request = struct.pack(">i", len(request)) + request
-        answer = await exchange(port, request, enough=lambda got: len(got) >= 10)
-        if len(answer) < 10 or struct.unpack(">ih", answer[4:10]) != (_CORRELATION, 0):
-            raise NotReady
+        await ask_versions(port)
+
+
+async def ask_versions(port: int) -> None:
+    """Ask a broker which requests it knows: the first thing that every client does.
+
+    Raises:
+        NotReady, OSError: it does not answer yet.
+    """
+    request = struct.pack(">hhih", _API_VERSIONS, 0, _CORRELATION, 4) + b"ping"
+    request = struct.pack(">i", len(request)) + request
+    answer = await exchange(port, request, enough=lambda got: len(got) >= 10)
+    if len(answer) < 10 or struct.unpack(">ih", answer[4:10]) != (_CORRELATION, 0):
+        raise NotReady
 
 
 def _bundled() -> Path:

@@ -52,28 +52,30 @@ of them. When it returns they are lost."""
 
 
 class Subscription(Protocol):
-    """A membership in a consumer group."""
+    """A membership in a consumer group.
+
+    Whoever has one keeps polling, whatever else goes on: polling shows the broker that it lives.
+    """
 
     async def poll(self, timeout: float) -> Mapping[Partition, Sequence[Record]]:
-        """The next records of each assigned partition that is not held; empty after `timeout` s.
+        """The next records of each assigned partition that is not held; empty after `timeout` s."""
 
-        A partition of which records were given is held, so that the caller may work on several
-        partitions at once and keep polling (which shows the broker that it lives), until it calls
-        `release`.
-        """
+    def hold(self, partition: Partition) -> None:
+        """Give no more of this partition until `release`, or until it was lost and came again."""
 
     def release(self, partition: Partition) -> None:
         """Give more of this partition. Without effect on one that was lost meanwhile."""
 
-    async def commit(self, position: Position) -> None:
-        """Note that everything up to and including `position` is done.
+    async def commit(self, offsets: Mapping[Partition, int]) -> bool:
+        """Note that everything before these offsets is done.
 
-        Does not raise when the broker refuses or cannot be reached: that is logged, and leads to
-        delivery again, which a consumer has to bear anyway.
+        Returns:
+            False if the broker refuses or cannot be reached. That is logged, and leads to delivery
+            again, which a consumer has to bear anyway.
         """
 
-    def lag(self) -> int:
-        """How many records wait in the assigned partitions, as far as the client knows."""
+    async def lag(self) -> Mapping[Partition, int]:
+        """How many records wait in each assigned partition, as far as is known."""
 
     async def close(self) -> None:
         """Leave the group. Commits nothing; `Revoked` is not called."""
@@ -83,7 +85,7 @@ class Bus(Protocol):
     """A broker. Every method raises `libs.errors.Unavailable` when it cannot be reached."""
 
     async def ensure_topics(self, names: Sequence[str]) -> None:
-        """Create those of the topics that do not exist."""
+        """See to it that these topics are there."""
 
     async def publish(self, messages: Sequence[Message]) -> list[Position]:
         """Publish, and wait until the broker has stored all of it.

@@ -1,32 +1,45 @@
 """From the broker to the handlers.
 
-A partition's events are handled one after another; partitions go side by side, and polling goes on
-meanwhile, so that a handler that has to wait costs neither the group membership nor the other
-partitions. What was handled is then committed to the broker, never more. An event may therefore
-come again; `handling` and the inbox see to it that its effects do not.
+Events of one key are handled one after another; different keys go side by side, as many as a
+setting allows, and polling goes on meanwhile. So a handler that has to wait costs neither the group
+membership nor the other keys. What was handled is then committed to the broker, up to the first
+event that is not done. An event may therefore come again; `handling` and the inbox see to it that
+its effects do not.
 """
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
 
 from prometheus_client import Gauge
 
-from libs.context import current, use
 from libs.errors import Unavailable
 from libs.events.bus import Bus, Partition, Record, Subscription
-from libs.events.dead_letter import topic_of
 from libs.events.handling import AnyHandler, Dispatcher
 from libs.events.inbox import Inbox
+from libs.events.lane import Lane
 from libs.events.settings import ConsumerSettings
-from libs.events.waiting import pause, pause_after, unless
+from libs.events.supervisor import Supervisor
+from libs.events.topics import dead_letter_topic
+from libs.events.waiting import pause_after, unless
 from libs.logging import get_logger
 
 log = get_logger()
 
-LAG = Gauge("throughline_consumer_lag_records", "Records not consumed yet", ["module"])
+LAG = Gauge(
+    "throughline_consumer_lag_records",
+    "Records that are not handled yet",
+    ["module", "topic", "partition"],
+)
+PAUSED = Gauge("throughline_consumer_paused", "Whether the group is paused", ["module"])
 
 POLL_S = 1.0
+COMMIT_EVERY_S = 0.1
+COMMIT_AGAIN_S = 1.0
+LOOK_EVERY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,21 +48,15 @@ class ConsumerStatus:
 
     Attributes:
         running: whether it is in its group and polls.
+        paused: whether its group is paused.
         lag: how many records wait, as far as is known.
         last_error: what it is failing with, at present.
     """
 
     running: bool
+    paused: bool
     lag: int
     last_error: str | None
-
-
-@dataclass(slots=True)
-class _Lane:
-    """A partition's work at hand. `interrupted` asks it to end after the current event."""
-
-    interrupted: asyncio.Event = field(default_factory=asyncio.Event)
-    task: asyncio.Task[None] | None = None
 
 
 class Consumer:
@@ -71,19 +78,26 @@ class Consumer:
         handlers: Sequence[AnyHandler],
         settings: ConsumerSettings | None = None,
     ) -> None:
+        self._inbox = inbox
         self._bus = bus
         self._group = group
         self._topics = sorted({handler.event.topic for handler in handlers})
-        self._settings = settings or ConsumerSettings()
+        self._settings = settings = settings or ConsumerSettings()
         self._dispatcher = Dispatcher(
-            inbox=inbox, bus=bus, group=group, handlers=handlers, settings=self._settings
+            inbox=inbox, bus=bus, group=group, handlers=handlers, settings=settings
         )
-        self._lanes: dict[Partition, _Lane] = {}
-        self._stopping = asyncio.Event()
-        self._ended = asyncio.Event()
-        self._ended.set()
-        self._failures = 0
-        self._status = ConsumerStatus(running=False, lag=0, last_error=None)
+        self._supervisor = Supervisor(
+            group,
+            "consumer.failed",
+            partial(pause_after, base=settings.retry_base_s, longest=settings.outage_max_s),
+        )
+        self._lanes: dict[Partition, Lane] = {}
+        self._held: set[Partition] = set()
+        self._progress = asyncio.Event()
+        self._committing = asyncio.Lock()
+        self._subscription: Subscription | None = None
+        self._lag: dict[Partition, int] = {}
+        self._looked_at = 0.0
 
     @property
     def name(self) -> str:
@@ -91,7 +105,12 @@ class Consumer:
 
     @property
     def status(self) -> ConsumerStatus:
-        return self._status
+        return ConsumerStatus(
+            running=self._subscription is not None,
+            paused=self._paused,
+            lag=sum(self._lag.values()),
+            last_error=self._supervisor.last_error,
+        )
 
     async def run(self) -> None:
         """Consume until `stop` is called. Failures are logged, and followed by another try.
@@ -99,18 +118,13 @@ class Consumer:
         Cancelled, it ends at once: the transactions at hand are rolled back, and the events come
         again.
         """
-        self._ended.clear()
-        try:
-            with use(replace(current(), service=self._group)):
-                while not self._stopping.is_set():
-                    await self._turn()
-        finally:
-            self._ended.set()
+        await self._supervisor.run(self._turn)
 
     async def stop(self) -> None:
         """Finish and commit the events at hand, leave the group; returns when `run` has."""
-        self._stopping.set()
-        await self._ended.wait()
+        for lane in self._lanes.values():
+            lane.interrupt()
+        await self._supervisor.stop()
 
     async def check(self) -> None:
         """For readiness, informational.
@@ -118,98 +132,139 @@ class Consumer:
         Raises:
             Unavailable: it is not in its group at present.
         """
-        if not self._status.running:
-            raise Unavailable(f"{self.name}: {self._status.last_error or 'not running'}")
+        if not self.status.running:
+            raise Unavailable(f"{self.name}: {self.status.last_error or 'not running'}")
 
     async def _turn(self) -> None:
         """Be a member of the group for as long as it goes well."""
-        try:
-            await self._consume()
-        except Exception as error:  # noqa: BLE001  # whatever it is: nothing is lost by waiting
-            self._failures += 1
-            settings = self._settings
-            wait_s = pause_after(
-                self._failures, base=settings.retry_base_s, longest=settings.retry_max_s
-            )
-            name = type(error).__name__
-            self._status = replace(self._status, last_error=name)
-            log.warning(
-                "consumer.failed", error=name, detail=str(error), retryInMs=round(wait_s * 1000, 3)
-            )
-            await pause(self._stopping, wait_s)
-
-    async def _consume(self) -> None:
-        await self._bus.ensure_topics([*self._topics, topic_of(self._group)])
+        await self._bus.ensure_topics([*self._topics, dead_letter_topic(self._group)])
         joining = self._bus.subscribe(self._group, self._topics, self._revoked)
-        subscription = await unless(self._stopping, joining)
+        subscription = await unless(self._supervisor.stopping, joining)
         if subscription is None:
             return
         log.info("consumer.started", topics=self._topics)
-        self._status = replace(self._status, running=True, last_error=None)
+        self._subscription = subscription
+        committing = asyncio.create_task(self._keep_committing(subscription))
         try:
-            while not self._stopping.is_set():
-                batches = await unless(self._stopping, subscription.poll(POLL_S))
-                self._failures = 0
-                self._note_lag(subscription)
-                self._start(subscription, batches or {})
+            await self._poll(subscription)
             await self._drain(frozenset(self._lanes), self._settings.handler_timeout_s)
         finally:
-            self._status = replace(self._status, running=False)
-            await self._drain(frozenset(self._lanes), 0)
+            self._subscription = None
+            committing.cancel()
+            await self._drop(frozenset(self._lanes))
+            await self._dispatcher.close()
+            await asyncio.gather(committing, return_exceptions=True)
             await subscription.close()
             log.info("consumer.stopped")
 
-    def _note_lag(self, subscription: Subscription) -> None:
-        lag = subscription.lag()
-        LAG.labels(self._group).set(lag)
-        self._status = replace(self._status, lag=lag)
+    async def _poll(self, subscription: Subscription) -> None:
+        stopping = self._supervisor.stopping
+        self._looked_at = 0.0
+        while not stopping.is_set():
+            batches = await unless(stopping, subscription.poll(POLL_S)) or {}
+            self._supervisor.well()
+            await self._look(subscription, events=bool(batches))
+            self._take(subscription, batches)
 
-    def _start(
+    def _take(
         self, subscription: Subscription, batches: Mapping[Partition, Sequence[Record]]
     ) -> None:
         """Begin work on what was polled; raises what broke a lane."""
         for lane in self._lanes.values():
-            if lane.task and lane.task.done() and not lane.task.cancelled():
-                lane.task.result()
+            lane.check()
         for partition, records in batches.items():
-            lane = self._lanes[partition] = _Lane()
-            work = self._work(subscription, lane, records)
-            lane.task = asyncio.create_task(work, name=f"{self.name}:{partition}")
+            lane = self._lanes.get(partition) or self._open(partition)
+            lane.add(records)
+            if lane.full:
+                self._held.add(partition)
+                subscription.hold(partition)
 
-    async def _work(
-        self, subscription: Subscription, lane: _Lane, records: Sequence[Record]
-    ) -> None:
-        """Handle the records in order, and commit as far as that went."""
-        done: Record | None = None
-        partition = records[0].position.partition
-        try:
-            for record in records:
-                if lane.interrupted.is_set() or self._stopping.is_set():
-                    break
-                if not await self._dispatcher.dispatch(record, lane.interrupted):
-                    break
-                done = record
-        finally:
-            if done is not None:
-                await subscription.commit(done.position)
-        if not lane.interrupted.is_set():
-            del self._lanes[partition]
+    def _open(self, partition: Partition) -> Lane:
+        handle = self._dispatcher.dispatch
+        lane = Lane(handle, self._settings.window, partial(self._went_on, partition))
+        self._lanes[partition] = lane
+        return lane
+
+    def _went_on(self, partition: Partition) -> None:
+        self._progress.set()
+        lane, subscription = self._lanes.get(partition), self._subscription
+        if partition in self._held and subscription and lane and lane.roomy:
+            self._held.discard(partition)
             subscription.release(partition)
+
+    async def _keep_committing(self, subscription: Subscription) -> None:
+        while True:
+            await self._progress.wait()
+            self._progress.clear()
+            pause_s = COMMIT_EVERY_S
+            if not await self._commit(subscription, frozenset(self._lanes)):
+                self._progress.set()
+                pause_s = COMMIT_AGAIN_S
+            await asyncio.sleep(pause_s)
+
+    async def _commit(self, subscription: Subscription, partitions: frozenset[Partition]) -> bool:
+        """Commit as far as everything is done; False if the broker did not take it."""
+        async with self._committing:
+            lanes = {p: self._lanes[p] for p in partitions if p in self._lanes}
+            due = {
+                partition: lane.done
+                for partition, lane in lanes.items()
+                if lane.done is not None and lane.done != lane.committed
+            }
+            if due and not await subscription.commit(due):
+                return False
+            for partition, offset in due.items():
+                lanes[partition].committed = offset
+        return True
 
     async def _revoked(self, partitions: frozenset[Partition]) -> None:
         log.info("consumer.revoked", partitions=len(partitions))
         await self._drain(partitions, self._settings.grace_s)
 
     async def _drain(self, partitions: frozenset[Partition], grace_s: float) -> None:
-        """Let lanes finish their current event, and commit; cancel those that take too long."""
+        """Let what is being handled finish, and commit; cancel what takes too long."""
         lanes = [self._lanes[p] for p in partitions if p in self._lanes]
-        for lane in lanes:
-            lane.interrupted.set()
-        tasks = [lane.task for lane in lanes if lane.task]
-        if tasks:
-            _, late = await asyncio.wait(tasks, timeout=grace_s)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-        for partition in partitions:
-            self._lanes.pop(partition, None)
+        await asyncio.gather(*(lane.drain(grace_s) for lane in lanes))
+        if self._subscription is not None:
+            await self._commit(self._subscription, partitions)
+        await self._drop(partitions)
+
+    async def _drop(self, partitions: frozenset[Partition]) -> None:
+        """Let go of partitions, whatever is at hand of them."""
+        lanes = [self._lanes.pop(p) for p in partitions if p in self._lanes]
+        self._held -= partitions
+        await asyncio.gather(*(lane.drain(0) for lane in lanes))
+
+    async def _look(self, subscription: Subscription, *, events: bool) -> None:
+        """Now and then: note the lag, and whether the group is paused.
+
+        Before events are taken, so that a group that was paused while it had none handles none.
+        As long as there are none nobody asks: then it makes no difference.
+        """
+        if time.monotonic() - self._looked_at < LOOK_EVERY_S:
+            return
+        self._looked_at = time.monotonic()
+        self._note_lag(await subscription.lag())
+        if events or self._paused or any(lane.busy for lane in self._lanes.values()):
+            with suppress(Exception):  # it cannot be told at present: as before
+                self._note_paused(await self._inbox.paused(self._group))
+
+    @property
+    def _paused(self) -> bool:
+        return not self._dispatcher.going.is_set()
+
+    def _note_lag(self, lag: Mapping[Partition, int]) -> None:
+        for partition in self._lag.keys() - lag.keys():
+            LAG.remove(self._group, partition.topic, str(partition.number))
+        for partition, waiting in lag.items():
+            LAG.labels(self._group, partition.topic, str(partition.number)).set(waiting)
+        self._lag = dict(lag)
+
+    def _note_paused(self, paused: bool) -> None:
+        if paused != self._paused:
+            log.info("consumer.paused" if paused else "consumer.resumed")
+        if paused:
+            self._dispatcher.going.clear()
+        else:
+            self._dispatcher.going.set()
+        PAUSED.labels(self._group).set(paused)

@@ -39,6 +39,12 @@ COMMENT ON COLUMN outbox.xid IS 'The transaction that added the row';
 COMMENT ON COLUMN outbox.payload IS 'JSON; text, because jsonb would not keep the bytes';
 """
 
+OUTBOX_V2 = """
+ALTER TABLE outbox ADD COLUMN session_id text;
+COMMENT ON COLUMN outbox.session_id IS 'Of the user who acted';
+"""
+"""Processes of before go on adding rows without it."""
+
 INBOX_V1 = """
 CREATE TABLE inbox (
     consumer   text NOT NULL,
@@ -47,4 +53,14 @@ CREATE TABLE inbox (
     PRIMARY KEY (consumer, event_id)
 );
 COMMENT ON TABLE inbox IS 'Which handler has handled which event; committed with the effects';
+"""
+
+INBOX_V2 = """
+CREATE TABLE consumer_pauses (
+    consumer_group text PRIMARY KEY,
+    reason         text NOT NULL,
+    paused_by      text,
+    paused_at      timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE consumer_pauses IS 'Consumer groups of this module that are to handle nothing';
 """

@@ -1,7 +1,8 @@
 """The envelope around an event: CloudEvents 1.0 in the binary mode of its Kafka binding.
 
 The record's value is the event's JSON and its key the aggregate's id. The attributes are headers
-with the prefix `ce_`; `contextid`, `causationid`, `actor` and `schemaversion` are extensions.
+with the prefix `ce_`; `contextid`, `causationid`, `actor`, `sessionid` and `schemaversion` are
+extensions.
 """
 
 from collections.abc import Mapping
@@ -35,7 +36,7 @@ class Envelope:
         subject: the id of the aggregate; the key of the record.
         version: of the event's schema.
         topic: without prefix.
-        context_id, actor: of the request that led to it.
+        context_id, actor, session_id: of the request that led to it.
         causation_id: what caused it: an event's id, or None.
         data: the event's JSON.
     """
@@ -50,6 +51,7 @@ class Envelope:
     context_id: str
     causation_id: str | None
     actor: str | None
+    session_id: str | None = None
     data: bytes
 
     def to_headers(self) -> Headers:
@@ -68,6 +70,8 @@ class Envelope:
             headers["ce_causationid"] = self.causation_id
         if self.actor is not None:
             headers["ce_actor"] = self.actor
+        if self.session_id is not None:
+            headers["ce_sessionid"] = self.session_id
         return tuple((name, value.encode()) for name, value in headers.items())
 
     def to_message(self) -> Message:
@@ -105,6 +109,7 @@ class Envelope:
                 context_id=context_id,
                 causation_id=headers.get("ce_causationid"),
                 actor=headers.get("ce_actor"),
+                session_id=headers.get("ce_sessionid"),
                 data=record.value,
             )
         except ValueError as error:

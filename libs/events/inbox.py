@@ -1,12 +1,13 @@
 """Which handler has handled which event: what turns "at least once" into one effect."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol
 from uuid import UUID
 
 from libs.db.database import Database
 from libs.db.unit_of_work import unit_of_work
+from libs.events.pausing import is_paused
 
 _HANDLED = "/* inbox.handled */ SELECT 1 FROM inbox WHERE consumer = $1 AND event_id = $2"
 
@@ -14,6 +15,16 @@ _HANDLED = "/* inbox.handled */ SELECT 1 FROM inbox WHERE consumer = $1 AND even
 _CLAIM = """/* inbox.claim */
 INSERT INTO inbox (consumer, event_id) VALUES ($1, $2)
 ON CONFLICT DO NOTHING RETURNING event_id"""
+
+# In one order, whoever claims: of two who claim the same, neither may wait for the other.
+_CLAIM_ALL = """/* inbox.claim_all */
+INSERT INTO inbox (consumer, event_id)
+SELECT consumer, event_id FROM unnest($1::text[], $2::uuid[]) AS claim (consumer, event_id)
+ORDER BY consumer, event_id
+ON CONFLICT DO NOTHING RETURNING consumer, event_id"""
+
+Claim = tuple[str, UUID]
+"""A handler's name and an event's id."""
 
 
 class Inbox(Protocol):
@@ -29,6 +40,12 @@ class Inbox(Protocol):
         commit, or not, together. It gets False if somebody was faster.
         """
 
+    def claim_all(self, claims: Sequence[Claim]) -> AbstractAsyncContextManager[frozenset[Claim]]:
+        """A unit of work for several; the block gets those that are new."""
+
+    async def paused(self, group: str) -> bool:
+        """Whether the group is to handle nothing, until it is told otherwise."""
+
 
 class DatabaseInbox:
     """The inbox in the module's schema."""
@@ -43,3 +60,13 @@ class DatabaseInbox:
     async def claim(self, consumer: str, event_id: UUID) -> AsyncIterator[bool]:
         async with unit_of_work(self._db):
             yield bool(await self._db.rows(_CLAIM, consumer, event_id))
+
+    @asynccontextmanager
+    async def claim_all(self, claims: Sequence[Claim]) -> AsyncIterator[frozenset[Claim]]:
+        consumers, ids = [name for name, _ in claims], [event_id for _, event_id in claims]
+        async with unit_of_work(self._db):
+            rows = await self._db.rows(_CLAIM_ALL, consumers, ids)
+            yield frozenset((row["consumer"], row["event_id"]) for row in rows)
+
+    async def paused(self, group: str) -> bool:
+        return await is_paused(self._db, group)

@@ -80,7 +80,8 @@ class MemoryBus:
                     shares[wanting[index % len(wanting)]].add(partition)
             for member, share in shares.items():
                 if lost := frozenset(member.positions) - share:
-                    member.hold(lost)
+                    for partition in lost:
+                        member.hold(partition)
                     await member.revoked(lost)
             for member, share in shares.items():
                 member.assign(share)
@@ -100,9 +101,8 @@ class _MemorySubscription:
         self.positions: dict[Partition, int] = {}
         self.news = asyncio.Event()
 
-    def hold(self, partitions: frozenset[Partition]) -> None:
-        """Give no more of these, which are about to go."""
-        self._held |= partitions
+    def hold(self, partition: Partition) -> None:
+        self._held.add(partition)
 
     def assign(self, share: set[Partition]) -> None:
         committed = self._bus._committed[self._group]  # noqa: SLF001  # two halves of one thing
@@ -129,21 +129,21 @@ class _MemorySubscription:
                 found[partition] = records
         for partition, records in found.items():
             self.positions[partition] += len(records)
-            self._held.add(partition)
         return found
 
     def release(self, partition: Partition) -> None:
         self._held.discard(partition)
         self.news.set()
 
-    async def commit(self, position: Position) -> None:
-        if not self._bus.down and position.partition in self.positions:
-            committed = self._bus._committed[self._group]  # noqa: SLF001
-            committed[position.partition] = position.offset + 1
+    async def commit(self, offsets: Mapping[Partition, int]) -> bool:
+        if self._bus.down or not offsets.keys() <= self.positions.keys():
+            return False
+        self._bus._committed[self._group].update(offsets)  # noqa: SLF001
+        return True
 
-    def lag(self) -> int:
+    async def lag(self) -> Mapping[Partition, int]:
         committed = self._bus._committed[self._group]  # noqa: SLF001
-        return sum(len(self._bus._log[p]) - committed.get(p, 0) for p in self.positions)  # noqa: SLF001
+        return {p: len(self._bus._log[p]) - committed.get(p, 0) for p in self.positions}  # noqa: SLF001
 
     async def close(self) -> None:
         self.positions = {}
@@ -152,10 +152,16 @@ class _MemorySubscription:
 
 
 class MemoryInbox:
-    """An inbox without a database: a block that raises leaves no trace in `rows`."""
+    """An inbox without a database: a block that raises leaves no trace in `rows`.
+
+    Attributes:
+        rows: who has handled what.
+        paused_groups: the groups that are paused.
+    """
 
     def __init__(self) -> None:
         self.rows: set[tuple[str, UUID]] = set()
+        self.paused_groups: set[str] = set()
 
     async def handled(self, consumer: str, event_id: UUID) -> bool:
         return (consumer, event_id) in self.rows
@@ -164,3 +170,13 @@ class MemoryInbox:
     async def claim(self, consumer: str, event_id: UUID) -> AsyncIterator[bool]:
         yield (consumer, event_id) not in self.rows
         self.rows.add((consumer, event_id))
+
+    @asynccontextmanager
+    async def claim_all(
+        self, claims: Sequence[tuple[str, UUID]]
+    ) -> AsyncIterator[frozenset[tuple[str, UUID]]]:
+        yield frozenset(claims) - self.rows
+        self.rows |= set(claims)
+
+    async def paused(self, group: str) -> bool:
+        return group in self.paused_groups

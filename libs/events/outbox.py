@@ -4,10 +4,10 @@
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import asyncpg
@@ -16,6 +16,7 @@ from libs.context import current
 from libs.db.database import Database, server_settings
 from libs.db.errors import DRIVER_ERRORS, translate
 from libs.db.query_log import QueryLog
+from libs.db.statement import Statement
 from libs.db.unit_of_work import current_unit_of_work
 from libs.events.envelope import Envelope
 from libs.events.event import Event
@@ -30,19 +31,44 @@ MAX_PAYLOAD: Final = 900_000
 TIMEOUT_S: Final = 10.0
 """How long the relay waits for an answer of the database before it takes it for lost."""
 
-_ADD = """/* outbox.add */
-WITH added AS (
-    INSERT INTO outbox (id, topic, type, version, subject,
-                        context_id, causation_id, actor, payload, occurred_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id
+SILENCE_MS: Final = 3000
+"""After which the server ends a relay's session, and so its claim: it has died, or hangs."""
+
+WAKE_EVERY_S: Final = 0.005
+
+INSERT: Final = """
+INSERT INTO outbox (id, topic, type, version, subject,
+                    context_id, causation_id, actor, session_id, payload, occurred_at)
+SELECT :event_id::uuid, :event_topic::text, :event_type::text, :event_version::integer,
+       :event_subject::text, :event_context::text, :event_causation::text, :event_actor::text,
+       :event_session::text, :event_payload::text, :event_at::timestamptz"""
+"""A part of a statement that makes a new aggregate: adds the first event of it. `FROM` may follow.
+See `Outbox.row` and `Outbox.committed`."""
+
+# Two transactions that have events of one aggregate go one after the other, from here to their
+# commit. So `seq`, which is drawn under the lock, is in the order of their commits.
+_ADD = Statement(f"""/* outbox.add */
+WITH turn AS MATERIALIZED (
+    SELECT pg_advisory_xact_lock(
+        hashtextextended(current_schema() || '/' || :event_topic || '/' || :event_subject, 0))
 )
-SELECT pg_notify(current_schema() || '_outbox', '') FROM added"""
+{INSERT} FROM turn""")  # noqa: S608 (of constants)
+
+# After the commit and not in it: a transaction that notifies holds, until its commit is on the
+# disk, a lock that the whole server has one of, and so no two of them commit together.
+# The notification itself need not survive a crash.
+_WAKE = """/* outbox.wake */
+SELECT set_config('synchronous_commit', 'off', true),
+       pg_notify(current_schema() || '_outbox', '')"""
 
 _TRY_LOCK = """/* outbox.lock */
 SELECT pg_try_advisory_lock(hashtextextended('throughline.relay.' || current_schema(), 0))"""
 
+_BEAT = "/* outbox.beat */ SELECT 1"
+
 _UNPUBLISHED = """/* outbox.unpublished */
-SELECT id, topic, type, version, subject, context_id, causation_id, actor, payload, occurred_at
+SELECT id, topic, type, version, subject, context_id, causation_id, actor, session_id, payload,
+       occurred_at
 FROM outbox WHERE published_at IS NULL ORDER BY seq LIMIT $1"""
 
 _MARK = """/* outbox.mark */
@@ -55,35 +81,81 @@ class Outbox:
 
     def __init__(self, db: Database) -> None:
         self._db = db
+        self._waking: asyncio.Task[None] | None = None
+        self._wake_again = False
 
     async def add(self, event: Event) -> UUID:
         """Add an event to the open unit of work; returns its id.
 
+        Waits while another transaction has an event of the same aggregate. Whoever adds events of
+        several aggregates does so in one order everywhere, else two may wait for each other: one
+        then loses the race.
+
         Raises:
             RuntimeError: no unit of work is open on the module's database.
             ValueError: the event is too large.
+            LostRace: see above.
         """
-        current_unit_of_work(self._db)
+        work = current_unit_of_work(self._db)
+        row = self.row(event)
+        await self._db.rows(_ADD.sql, *_ADD.arguments(row))
+        work.after_commit(self._wake)
+        _note(row)
+        event_id: UUID = row["event_id"]
+        return event_id
+
+    def row(self, event: Event) -> dict[str, Any]:
+        """An event as the parameters of `INSERT`.
+
+        Raises:
+            ValueError: the event is too large.
+        """
         payload = event.to_json()
         if len(payload) > MAX_PAYLOAD:
             raise ValueError(f"{event.type} has {len(payload)} bytes; {MAX_PAYLOAD} is the limit")
         context = current()
-        event_id = uuid7()
-        await self._db.rows(
-            _ADD,
-            event_id,
-            event.topic,
-            event.type,
-            event.version,
-            event.key(),
-            context.context_id,
-            context.causation_id,
-            context.actor,
-            payload.decode(),
-            datetime.now(UTC),
-        )
-        log.info("outbox.added", eventId=str(event_id), eventType=event.type, topic=event.topic)
-        return event_id
+        return {
+            "event_id": uuid7(),
+            "event_topic": event.topic,
+            "event_type": event.type,
+            "event_version": event.version,
+            "event_subject": event.key(),
+            "event_context": context.context_id,
+            "event_causation": context.causation_id,
+            "event_actor": context.actor,
+            "event_session": context.session_id,
+            "event_payload": payload.decode(),
+            "event_at": datetime.now(UTC),
+        }
+
+    def committed(self, row: Mapping[str, Any]) -> None:
+        """To be called when a statement with `INSERT` has added `row`, and is committed."""
+        self._wake()
+        _note(row)
+
+    def _wake(self) -> None:
+        """Tell the relay, wherever it is; without waiting for it, and many commits at once."""
+        self._wake_again = True
+        if self._waking is None or self._waking.done():
+            self._waking = asyncio.create_task(self._keep_waking())
+
+    async def _keep_waking(self) -> None:
+        while self._wake_again:
+            self._wake_again = False
+            try:
+                await self._db.rows(_WAKE)
+            except Exception as error:  # noqa: BLE001  # the relay looks by itself, every second
+                log.debug("outbox.wake_failed", error=type(error).__name__)
+            await asyncio.sleep(WAKE_EVERY_S)
+
+
+def _note(row: Mapping[str, Any]) -> None:
+    log.info(
+        "outbox.added",
+        eventId=str(row["event_id"]),
+        eventType=row["event_type"],
+        topic=row["event_topic"],
+    )
 
 
 class OutboxQueue:
@@ -126,13 +198,16 @@ class OutboxQueue:
             command_timeout=TIMEOUT_S,
             server_settings={
                 **server_settings(
-                    self._db.name, {"statement_timeout": settings.statement_timeout_ms}
+                    self._db.name,
+                    {
+                        "statement_timeout": settings.statement_timeout_ms,
+                        # A stopped process' system still acknowledges everything: what shows
+                        # that it lives is that it asks something now and then.
+                        "idle_session_timeout": SILENCE_MS,
+                        "tcp_user_timeout": SILENCE_MS,  # in the midst of an answer
+                    },
                 ),
                 "application_name": f"throughline/{self._db.name}/relay",
-                # So that the server soon gives the claim of a host that has vanished to another.
-                "tcp_keepalives_idle": "2",
-                "tcp_keepalives_interval": "1",
-                "tcp_keepalives_count": "3",
             },
         )
         return connection
@@ -163,6 +238,12 @@ class OutboxSession:
             raise translate(error) from error
         self._connection.add_termination_listener(self._notified)
         return True
+
+    async def beat(self) -> None:
+        try:
+            await self._connection.execute(_BEAT)
+        except DRIVER_ERRORS as error:
+            raise translate(error) from error
 
     async def unpublished(self, limit: int) -> list[Envelope]:
         self._news.clear()
@@ -198,5 +279,6 @@ class OutboxSession:
             context_id=row["context_id"],
             causation_id=row["causation_id"],
             actor=row["actor"],
+            session_id=row["session_id"],
             data=row["payload"].encode(),
         )

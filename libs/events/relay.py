@@ -9,18 +9,20 @@ import asyncio
 import time
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol
+from functools import partial
+from typing import Final, Protocol
 from uuid import UUID
 
 from prometheus_client import Counter, Gauge
 
-from libs.context import RequestContext, current, use
+from libs.context import RequestContext, use
 from libs.errors import Unavailable
 from libs.events.bus import Bus, Position
 from libs.events.envelope import Envelope
 from libs.events.settings import RelaySettings
+from libs.events.supervisor import Supervisor
 from libs.events.waiting import pause, pause_after, unless
 from libs.logging import get_logger
 
@@ -29,12 +31,18 @@ log = get_logger()
 PUBLISHED = Counter("throughline_events_published", "Events published", ["module", "topic"])
 LAG = Gauge("throughline_outbox_lag_seconds", "Age of the oldest unpublished event", ["module"])
 
+BEAT_S: Final = 1.0
+"""How often a relay that waits for the broker shows the database that it lives."""
+
 
 class Session(Protocol):
     """A connection to the outbox. The claim lasts as long as the connection."""
 
     async def try_claim(self) -> bool:
         """Become the one that relays; False while another is."""
+
+    async def beat(self) -> None:
+        """Show that this session lives; one that is silent for some seconds loses its claim."""
 
     async def unpublished(self, limit: int) -> Sequence[Envelope]:
         """The next events, in the order of publishing."""
@@ -81,12 +89,14 @@ class Relay:
     def __init__(self, queue: Queue, bus: Bus, settings: RelaySettings | None = None) -> None:
         self._queue = queue
         self._bus = bus
-        self._settings = settings or RelaySettings()
-        self._stopping = asyncio.Event()
-        self._ended = asyncio.Event()
-        self._ended.set()
-        self._status = RelayStatus(active=False, lag_s=0.0, last_error=None)
-        self._failures = 0
+        self._settings = settings = settings or RelaySettings()
+        self._supervisor = Supervisor(
+            queue.module,
+            "relay.failed",
+            partial(pause_after, base=settings.backoff_base_s, longest=settings.backoff_max_s),
+        )
+        self._active = False
+        self._lag_s = 0.0
 
     @property
     def name(self) -> str:
@@ -94,23 +104,15 @@ class Relay:
 
     @property
     def status(self) -> RelayStatus:
-        return self._status
+        return RelayStatus(self._active, self._lag_s, self._supervisor.last_error)
 
     async def run(self) -> None:
         """Relay until `stop` is called. Failures are logged, and followed by another try."""
-        self._ended.clear()
-        try:
-            with use(replace(current(), service=self._queue.module)):
-                while not self._stopping.is_set():
-                    await self._turn()
-        finally:
-            self._status = replace(self._status, active=False)
-            self._ended.set()
+        await self._supervisor.run(self._turn)
 
     async def stop(self) -> None:
         """End after the batch at hand; returns when `run` has."""
-        self._stopping.set()
-        await self._ended.wait()
+        await self._supervisor.stop()
 
     async def check(self) -> None:
         """For readiness, informational.
@@ -118,49 +120,36 @@ class Relay:
         Raises:
             Unavailable: it is failing at present. A relay that stands by is well.
         """
-        if self._status.last_error is not None:
-            raise Unavailable(f"{self.name}: {self._status.last_error}")
+        if (error := self._supervisor.last_error) is not None:
+            raise Unavailable(f"{self.name}: {error}")
 
     async def _turn(self) -> None:
-        """Relay for as long as database and broker are there; then pause."""
-        try:
-            async with self._queue.session() as session:
+        """Relay for as long as database and broker are there."""
+        async with self._queue.session() as session:
+            if not await self._claim(session):
+                return
+            log.info("relay.active")
+            self._active = True
+            try:
                 await self._relay(session)
-        except Exception as error:  # noqa: BLE001  # whatever it is: the outbox waits, and so do we
-            self._failures += 1
-            settings = self._settings
-            wait_s = pause_after(
-                self._failures, base=settings.backoff_base_s, longest=settings.backoff_max_s
-            )
-            name = type(error).__name__
-            self._status = replace(self._status, last_error=name)
-            log.warning(
-                "relay.failed", error=name, detail=str(error), retryInMs=round(wait_s * 1000, 3)
-            )
-            await pause(self._stopping, wait_s)
+            finally:
+                self._active = False
+                log.info("relay.inactive")
 
     async def _relay(self, session: Session) -> None:
-        if not await self._claim(session):
-            return
-        log.info("relay.active")
-        self._status = replace(self._status, active=True)
-        try:
-            while not self._stopping.is_set():
-                if await self._batch(session) < self._settings.batch:
-                    await unless(self._stopping, session.wait(self._settings.poll_s))
-        finally:
-            self._status = replace(self._status, active=False)
-            log.info("relay.inactive")
+        stopping = self._supervisor.stopping
+        while not stopping.is_set():
+            if await self._batch(session) < self._settings.batch:
+                await unless(stopping, session.wait(self._settings.poll_s))
 
     async def _claim(self, session: Session) -> bool:
         """Stand by until it is this relay's turn; False if it is stopped before."""
-        while not self._stopping.is_set():
+        while not self._supervisor.stopping.is_set():
             if await session.try_claim():
                 return True
-            self._failures = 0
+            self._supervisor.well()
             self._note_lag(())  # whoever has the claim measures it
-            self._status = replace(self._status, last_error=None)
-            await pause(self._stopping, self._settings.poll_s)
+            await pause(self._supervisor.stopping, self._settings.poll_s)
         return False
 
     async def _batch(self, session: Session) -> int:
@@ -168,21 +157,35 @@ class Relay:
         events = await session.unpublished(self._settings.batch)
         self._note_lag(events)
         if events:
-            await self._bus.ensure_topics(sorted({event.topic for event in events}))
             started = time.perf_counter()
-            positions = await self._bus.publish([event.to_message() for event in events])
+            positions = await self._publish(session, events)
             duration_ms = (time.perf_counter() - started) * 1000
             await session.mark([event.id for event in events])
             for event, position in zip(events, positions, strict=True):
                 self._note_published(event, position, duration_ms)
-        self._failures = 0
-        self._status = replace(self._status, last_error=None)
+        self._supervisor.well()
         return len(events)
+
+    async def _publish(self, session: Session, events: Sequence[Envelope]) -> list[Position]:
+        """Publish, however long the broker takes, without losing the claim to its slowness."""
+
+        async def publish() -> list[Position]:
+            await self._bus.ensure_topics(sorted({event.topic for event in events}))
+            return await self._bus.publish([event.to_message() for event in events])
+
+        publishing = asyncio.create_task(publish())
+        try:
+            while not (await asyncio.wait({publishing}, timeout=BEAT_S))[0]:
+                await session.beat()
+            return publishing.result()
+        finally:
+            publishing.cancel()
+            await asyncio.gather(publishing, return_exceptions=True)
 
     def _note_lag(self, events: Sequence[Envelope]) -> None:
         lag = max(0.0, (datetime.now(UTC) - events[0].time).total_seconds()) if events else 0.0
         LAG.labels(self._queue.module).set(lag)
-        self._status = replace(self._status, lag_s=lag)
+        self._lag_s = lag
 
     def _note_published(self, event: Envelope, position: Position, duration_ms: float) -> None:
         """A line under the context in which the event was added, not under the relay's own."""
@@ -191,6 +194,7 @@ class Relay:
             context_id=event.context_id,
             service=self._queue.module,
             actor=event.actor,
+            session_id=event.session_id,
             causation_id=event.causation_id,
         )
         age = (datetime.now(UTC) - event.time).total_seconds()
