@@ -9,10 +9,10 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do $$p -c '
 unexport PYTHONDONTWRITEBYTECODE
 export THROUGHLINE_COMMIT ?= $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
 
-.PHONY: help run demo test check format bench lock clean
+.PHONY: help run demo test test-kafka check format bench kafka lock clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## (.*)/  make \1|\2/' | column -t -s '|'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1|\2/' | column -t -s '|'
 
 run: .venv/ready ## start everything on 127.0.0.1:8000 (PORT=, DATA=)
 	@$(BIN)/throughline up --port $(PORT) --data $(DATA)
@@ -20,8 +20,11 @@ run: .venv/ready ## start everything on 127.0.0.1:8000 (PORT=, DATA=)
 demo: .venv/ready ## place one order and show its way (DATA=)
 	@$(BIN)/throughline demo --data $(DATA)
 
-test: .venv/dev ## run all tests
-	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+test: .venv/dev ## run all tests but those that need a real Kafka
+	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not kafka" $(ARGS)
+
+test-kafka: .venv/dev ## run the tests on a real Apache Kafka (needs Java 17 and Maven)
+	$(BIN)/pytest -m kafka tests/integration/events tests/integration/kafka $(ARGS)
 
 check: .venv/dev ## format, lint, types, import rules, docs
 	$(BIN)/python -m tests.check
@@ -29,8 +32,11 @@ check: .venv/dev ## format, lint, types, import rules, docs
 format: .venv/dev ## format the code
 	$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .
 
-bench: .venv/dev ## measure start-up time and memory
+bench: .venv/dev ## measure start-up, memory, and three scenarios under load
 	$(BIN)/python -m tests.bench
+
+kafka: .venv/dev ## run a real Apache Kafka on 127.0.0.1:9092 (DATA=; needs Java 17 and Maven)
+	@$(BIN)/python -m tests.kafka --data $(DATA)
 
 lock: .venv/dev ## resolve the dependencies anew
 	$(BIN)/python -m uv lock --upgrade
