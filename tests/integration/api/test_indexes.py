@@ -140,9 +140,7 @@ async def told(sent: list[Sent], name: str, number: int = 1) -> list[Sent]:
 
 async def assert_indexed(database: asyncpg.Connection, statement: Sent) -> None:
     for explained in (await plan(database, statement), await generic_plan(database, statement)):
-        scanned = [
-            name for name in explained.scanned if "consumer_pauses" not in str(name)
-        ]  # a few rows
+        scanned = [name for name in explained.scanned if "consumer_pauses" not in str(name)]
         assert scanned == [], f"{statement.sql}\n{statement.args}\n{explained}"
 
 
