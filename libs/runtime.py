@@ -26,7 +26,6 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from libs.auth.deny_list import DenyList
-from libs.auth.periodic import Periodic
 from libs.auth.redis_deny_store import RedisDenyStore
 from libs.auth.verifier import TokenVerifier
 from libs.cache.redis import RedisConnection
@@ -40,6 +39,7 @@ from libs.logging import get_logger
 from libs.module import R, Registry, Resource, Task, Wired
 from libs.observability.metrics import build_info
 from libs.settings import HostSettings
+from libs.tasks import Periodic
 from libs.web.app import create_app, in_layer
 from libs.web.health import Health, Meta
 from libs.web.limits import Limits

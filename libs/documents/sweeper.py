@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from typing import Final, Protocol
 from uuid import UUID
 
@@ -16,8 +17,9 @@ from prometheus_client import Gauge
 from libs.context import current, new_context_id, use
 from libs.documents.outbox import Waiting
 from libs.errors import Unavailable
-from libs.events.waiting import pause, pause_after
 from libs.logging import get_logger
+from libs.tasks import Supervisor
+from libs.waiting import pause, pause_after
 
 log = get_logger()
 
@@ -61,69 +63,46 @@ class Outbox(Protocol):
 class Sweeper:
     """The task of one collection. Implements `libs.module.Task`."""
 
-    def __init__(self, name: str, outbox: Outbox, pace: Pace | None = None) -> None:
-        self._name = name
+    def __init__(
+        self, module: str, collection: str, outbox: Outbox, pace: Pace | None = None
+    ) -> None:
+        self.name = f"{module}.{collection}.sweeper"
         self._outbox = outbox
-        self._pace = pace or Pace()
-        self._stopping = asyncio.Event()
-        self._ended = asyncio.Event()
-        self._ended.set()
-        self._failures = 0
+        self._pace = pace = pace or Pace()
+        backoff = partial(pause_after, base=pace.every_s, longest=LONGEST_PAUSE_S)
+        self._supervisor = Supervisor(module, "documents.sweep_failed", backoff)
         self._next_forgetting = 0.0
-
-    @property
-    def name(self) -> str:
-        return self._name
 
     async def run(self) -> None:
         """Sweep until `stop` is called. Failures are logged, and followed by another try."""
-        self._ended.clear()
-        try:
-            while not self._stopping.is_set():
-                await pause(self._stopping, await self._turn())
-        finally:
-            self._ended.set()
+        await self._supervisor.run(self._turn)
 
     async def stop(self) -> None:
         """End after the document at hand; returns when `run` has."""
-        self._stopping.set()
-        await self._ended.wait()
+        await self._supervisor.stop()
 
-    async def _turn(self) -> float:
-        """Sweep once; returns the seconds to wait."""
+    async def _turn(self) -> None:
+        """Sweep once, and wait unless there is more."""
         with use(replace(current(), context_id=new_context_id())):
-            try:
-                moved = await self._sweep()
-                await self._forget()  # not while answers to keys wait to be stored
-            except Exception as error:  # noqa: BLE001  # whatever it is: the events wait, and so do we
-                self._failures += 1
-                wait_s = pause_after(
-                    self._failures, base=self._pace.every_s, longest=LONGEST_PAUSE_S
-                )
-                log.warning(
-                    "documents.sweep_failed",
-                    task=self._name,
-                    error=type(error).__name__,
-                    detail=str(error),
-                    retryInMs=round(wait_s * 1000, 3),
-                )
-                return wait_s
-        self._failures = 0
-        return 0.0 if moved == self._pace.batch else self._pace.every_s
+            moved = await self._sweep()
+            await self._forget()  # not while answers to keys wait to be stored
+        self._supervisor.well()
+        if moved < self._pace.batch:
+            await pause(self._supervisor.stopping, self._pace.every_s)
 
     async def _sweep(self) -> int:
         """Move what is overdue; returns of how many documents."""
         found = await self._outbox.overdue(self._pace.patience, limit=self._pace.batch)
-        WAITING.labels(self._name).set(len(found))
+        WAITING.labels(self.name).set(len(found))
         moved = 0
         for document_id, events in found:
-            if self._stopping.is_set():
+            if self._supervisor.stopping.is_set():
                 break
             moved += await self._move(document_id, events)
         return moved
 
     async def _move(self, document_id: UUID, events: Sequence[Waiting]) -> bool:
-        which = {"task": self._name, "documentId": str(document_id), "events": len(events)}
+        which = {"task": self.name, "documentId": str(document_id), "events": len(events)}
         try:
             await self._outbox.forward(document_id, events)
         except Unavailable:
@@ -141,4 +120,4 @@ class Sweeper:
         forgotten = await self._outbox.forget_marks(self._pace.keep_marks)
         self._next_forgetting = now + self._pace.forget_every.total_seconds()
         if forgotten:
-            log.info("documents.marks_forgotten", count=forgotten, task=self._name)
+            log.info("documents.marks_forgotten", count=forgotten, task=self.name)

@@ -1,23 +1,14 @@
-"""Removing what outbox and inbox need no longer, and watching how the two tables are.
+"""Removing what outbox and inbox need no longer, and watching how the two tables are."""
 
-Every process that hosts the module cleans. Each takes rows that no other is taking, so that they
-need not agree on one of them.
-"""
-
-import random
 import time
-from dataclasses import replace
-from functools import partial
 from typing import Final
 from uuid import UUID
 
 from prometheus_client import Gauge
 
-from libs.context import current, new_context_id, use
 from libs.db.database import Database
+from libs.db.housekeeping import Housekeeper
 from libs.events.settings import ConsumerSettings, RelaySettings
-from libs.events.supervisor import Supervisor
-from libs.events.waiting import pause, pause_after
 from libs.logging import get_logger
 
 log = get_logger()
@@ -63,53 +54,26 @@ SELECT relname, n_live_tup, n_dead_tup, pg_total_relation_size(relid) AS bytes
  WHERE schemaname = current_schema() AND relname IN ('outbox', 'inbox')"""
 
 
-class EventCleaner:
-    """The cleaner of one module's outbox and inbox. A `libs.module.Task`.
+class EventCleaner(Housekeeper):
+    """The cleaner of one module's outbox and inbox."""
 
-    Args:
-        consumer: None if the module has no inbox.
-    """
-
-    def __init__(
-        self, db: Database, relay: RelaySettings, consumer: ConsumerSettings | None = None
-    ) -> None:
-        self._db = db
-        self._relay = relay
-        self._consumer = consumer
-        self._supervisor = Supervisor(
-            db.name,
-            "events.clean_failed",
-            partial(pause_after, base=relay.backoff_base_s, longest=relay.backoff_max_s),
-        )
-
-    @property
-    def name(self) -> str:
-        return f"{self._db.name}.event_cleaner"
-
-    async def run(self) -> None:
-        """Clean now and then, until `stop` is called. A failure is logged; the next time may do."""
-        await self._supervisor.run(self._turn)
-
-    async def stop(self) -> None:
-        """End after the batch at hand; returns when `run` has."""
-        await self._supervisor.stop()
+    def __init__(self, db: Database, relay: RelaySettings, consumer: ConsumerSettings) -> None:
+        every_s, batch = relay.clean_every_s, relay.clean_batch
+        super().__init__(db, "event_cleaner", every_s=every_s, batch=batch)
+        self._keep_outbox_s = relay.keep_h * 3600
+        self._keep_inbox_s = consumer.keep_h * 3600
 
     async def clean(self) -> dict[str, int]:
-        """Delete what is too old, in batches that are transactions of their own.
-
-        Returns:
-            How many rows, by table. Those that another cleaner is deleting are its own.
+        """Delete what is too old; tells how many rows it was, by table.
 
         Raises:
-            Unavailable: the database does not answer, or not in time. What was deleted stays so.
+            Unavailable: see `in_batches`.
         """
-        batch, keep_s = self._relay.clean_batch, self._relay.keep_h * 3600
-        deleted = {"outbox": await self._repeat(_CLEAN_OUTBOX, keep_s, batch)}
-        if self._consumer is not None:
-            keep_s = self._consumer.keep_h * 3600
-            before = first_id_at(time.time() - keep_s)
-            deleted["inbox"] = await self._repeat(_CLEAN_INBOX, keep_s, before, batch)
-        return deleted
+        before = first_id_at(time.time() - self._keep_inbox_s)
+        return {
+            "outbox": await self.in_batches(_CLEAN_OUTBOX, self._keep_outbox_s),
+            "inbox": await self.in_batches(_CLEAN_INBOX, self._keep_inbox_s, before),
+        }
 
     async def measure(self) -> None:
         """Set the gauges.
@@ -123,25 +87,10 @@ class EventCleaner:
             ROWS.labels(self._db.name, table, "dead").set(row["n_dead_tup"])
             BYTES.labels(self._db.name, table).set(row["bytes"])
 
-    async def _turn(self) -> None:
-        # Never twice the same time: processes that started together are to drift apart.
-        wait_s = self._relay.clean_every_s * random.uniform(0.5, 1.5)  # noqa: S311  # no secret
-        if await pause(self._supervisor.stopping, wait_s):
-            return
-        with use(replace(current(), context_id=new_context_id())):
-            deleted = await self.clean()
-            await self.measure()
-            log.info("events.cleaned", **deleted)
-        self._supervisor.well()
-
-    async def _repeat(self, sql: str, *args: float | UUID) -> int:
-        """Delete batch by batch, of the size that is the last argument."""
-        total, full = 0, True
-        while full and not self._supervisor.stopping.is_set():
-            count = await self._db.execute(sql, *args)
-            total += count
-            full = count >= args[-1]  # type: ignore[operator]
-        return total
+    async def keep_house(self) -> None:
+        deleted = await self.clean()
+        await self.measure()
+        log.info("events.cleaned", **deleted)
 
 
 def first_id_at(seconds: float) -> UUID:

@@ -22,10 +22,10 @@ from libs.events.handling import AnyHandler, Dispatcher
 from libs.events.inbox import Inbox
 from libs.events.lane import Lane
 from libs.events.settings import ConsumerSettings
-from libs.events.supervisor import Supervisor
 from libs.events.topics import dead_letter_topic
-from libs.events.waiting import pause_after, unless
 from libs.logging import get_logger
+from libs.tasks import Supervisor
+from libs.waiting import pause_after, unless
 
 log = get_logger()
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 from libs.errors import Unavailable
-from libs.events.waiting import pause, unless
+from libs.waiting import pause, unless
 
 
 def is_outage(error: BaseException) -> bool:

@@ -38,8 +38,8 @@ from libs.events.gate import Gate, is_outage
 from libs.events.inbox import Inbox
 from libs.events.settings import ConsumerSettings
 from libs.events.topics import dead_letter_topic
-from libs.events.waiting import pause, pause_after
 from libs.logging import get_logger
+from libs.waiting import pause, pause_after
 
 log = get_logger()
 

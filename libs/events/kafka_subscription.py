@@ -10,8 +10,8 @@ from aiokafka.errors import KafkaError
 from libs.events.bus import Partition, Position, Record, Revoked
 from libs.events.kafka_errors import translated
 from libs.events.settings import EventSettings
-from libs.events.waiting import pause, unless
 from libs.logging import get_logger
+from libs.waiting import pause, unless
 
 log = get_logger()
 

@@ -22,9 +22,9 @@ from libs.errors import Unavailable
 from libs.events.bus import Bus, Position
 from libs.events.envelope import Envelope
 from libs.events.settings import RelaySettings
-from libs.events.supervisor import Supervisor
-from libs.events.waiting import pause, pause_after, unless
 from libs.logging import get_logger
+from libs.tasks import Supervisor
+from libs.waiting import pause, pause_after, unless
 
 log = get_logger()
 

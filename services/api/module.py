@@ -97,7 +97,7 @@ def build(host: Host, settings: ApiSettings) -> Wired:
             consumer,
             EventCleaner(db, settings.relay, settings.consumer),
             IdempotencyReaper(db, settings.idempotency),
-            Sweeper(f"{NAME}.{COLLECTION}", changes, _pace(settings)),
+            Sweeper(NAME, COLLECTION, changes, _pace(settings)),
         ),
         checks=(
             Check(name=f"{NAME}.database", probe=db.ping, critical=True),

@@ -59,7 +59,7 @@ async def sweeping(system: System, pace: Pace = AT_ONCE) -> AsyncIterator[None]:
     db = next(iter(system.runtime.share(Databases)._databases.values()))
     documents = system.runtime.share(Documents)
     outbox = DocumentOutbox(documents, COLLECTION, db, IdempotencyKeys(db))
-    sweepers = [Sweeper(f"sweeper {n}", outbox, pace) for n in range(2)]
+    sweepers = [Sweeper("api", f"services {n}", outbox, pace) for n in range(2)]
     running = [asyncio.create_task(sweeper.run()) for sweeper in sweepers]
     try:
         yield

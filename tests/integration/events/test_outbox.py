@@ -180,9 +180,9 @@ async def test_old_events_are_removed_and_others_stay(modules: Modules) -> None:
         "UPDATE outbox SET published_at = published_at - interval '8 days' WHERE seq <= 10"
     )
     await publish(modules.sender, Noted(note_id="n"))
-    cleaner = EventCleaner(modules.sender, RelaySettings(clean_batch=3))
-    assert await cleaner.clean() == {"outbox": 10}
-    assert await cleaner.clean() == {"outbox": 0}
+    cleaner = EventCleaner(modules.sender, RelaySettings(clean_batch=3), ConsumerSettings())
+    assert await cleaner.clean() == {"outbox": 10, "inbox": 0}
+    assert await cleaner.clean() == {"outbox": 0, "inbox": 0}
     assert await unpublished(modules.sender) == 1
     await cleaner.measure()
 
@@ -212,7 +212,8 @@ async def test_old_notes_of_the_inbox_are_removed_by_the_time_of_handling(
 async def test_the_cleaner_runs_now_and_then(modules: Modules) -> None:
     await _fill(modules, 5)
     await modules.sender.execute("UPDATE outbox SET published_at = now() - interval '8 days'")
-    async with running(EventCleaner(modules.sender, RelaySettings(clean_every_s=0.01))):
+    often = RelaySettings(clean_every_s=0.01)
+    async with running(EventCleaner(modules.sender, often, ConsumerSettings())):
 
         async def is_empty() -> bool:
             return not await modules.sender.rows("SELECT 1 FROM outbox")

@@ -1,20 +1,17 @@
 """The deny list, and the verifier that looks into it."""
 
-import asyncio
 import time
 from typing import Any
 
 import pytest
 
 from libs.auth.deny_list import DenyList, MemoryDenyStore
-from libs.auth.periodic import Periodic
 from libs.auth.settings import TokenSettings
 from libs.auth.verifier import TokenVerifier
 from libs.cache.settings import CacheSettings
 from libs.errors import Unauthenticated, Unavailable
 from services import registry
 from tests.clock import Clock
-from tests.unit.conftest import Logged
 from tests.unit.web.tokens import KEY, claims, sign
 
 
@@ -126,43 +123,3 @@ def test_every_module_has_the_redis_that_the_list_is_in() -> None:
     for module in registry.configured(registry.MODULES):
         groups = {info.annotation for info in module.settings.model_fields.values()}
         assert CacheSettings in groups, module.name
-
-
-class TestPeriodic:
-    """Something that is done every few seconds."""
-
-    async def test_at_once_and_again_until_it_is_stopped(self) -> None:
-        times, often = 0, asyncio.Event()
-
-        async def work() -> None:
-            nonlocal times
-            times += 1
-            if times == 3:
-                often.set()
-
-        task = Periodic("task", work, every_s=0.001)
-        running = asyncio.create_task(task.run())
-        await asyncio.wait_for(often.wait(), 10)
-        await task.stop()
-        await asyncio.wait_for(running, 10)
-
-    async def test_a_failure_is_told_once_and_that_it_is_over(self, logged: Logged) -> None:
-        failing, times = True, 0
-        often = asyncio.Event()
-
-        async def work() -> None:
-            nonlocal failing, times
-            times += 1
-            if times > 3:
-                failing = False
-                often.set()
-            if failing:
-                raise Unavailable("gone")
-
-        task = Periodic("task", work, every_s=0.001)
-        running = asyncio.create_task(task.run())
-        await asyncio.wait_for(often.wait(), 10)
-        await task.stop()
-        await asyncio.wait_for(running, 10)
-        events = [line["event"] for line in logged.lines()]
-        assert events == ["periodic.failed", "periodic.recovered"]

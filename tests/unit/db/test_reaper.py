@@ -67,15 +67,17 @@ async def test_it_tells_how_many_went_and_each_time_under_another_context(
 async def test_a_failure_is_told_and_followed_by_another_round(log: list[Any]) -> None:
     reaper = reaper_of(Table([Unavailable("gone"), RuntimeError("broken"), 1]))
     running = asyncio.create_task(reaper.run())
-    await until(lambda: len(log) > 2, "three rounds")
+    await until(lambda: len(log) > 3, "three rounds")
     await reaper.stop()
     await running
-    assert [(line["log_level"], line["event"]) for line in log[:3]] == [
-        ("warning", "idempotency.reap_failed"),
-        ("warning", "idempotency.reap_failed"),
+    assert [(line["log_level"], line["event"]) for line in log[:4]] == [
+        ("warning", "periodic.failed"),
+        ("warning", "periodic.failed"),
         ("info", "idempotency.reaped"),
+        ("info", "periodic.recovered"),
     ]
-    assert log[0]["error"] == "Unavailable"
+    assert [line["error"] for line in log[:2]] == ["unavailable", "RuntimeError"]
+    assert {line["task"] for line in log[:2]} == {"orders.idempotency_reaper"}
 
 
 async def test_it_stops_after_the_batch_at_hand() -> None:

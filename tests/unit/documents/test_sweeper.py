@@ -57,7 +57,7 @@ class Left:
 
 @asynccontextmanager
 async def sweeping(left: Left) -> AsyncIterator[None]:
-    sweeper = Sweeper("unit", left, PACE)
+    sweeper = Sweeper("unit", "things", left, PACE)
     running = asyncio.create_task(sweeper.run())
     try:
         yield
@@ -73,7 +73,7 @@ async def test_what_is_left_is_moved(log: list[Any]) -> None:
     assert len([line for line in log if line["event"] == "documents.swept"]) == 5
     assert left.forgotten == 1, "once an hour"
     assert len(left.contexts) == left.looks, "each look has a context of its own"
-    assert WAITING.labels("unit")._value.get() == 0
+    assert WAITING.labels("unit.things.sweeper")._value.get() == 0
 
 
 async def test_one_that_is_stuck_does_not_hold_up_the_others(log: list[Any]) -> None:

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from libs.events.waiting import pause, pause_after, unless
+from libs.waiting import pause, pause_after, unless
 
 
 @pytest.mark.parametrize(
