@@ -48,10 +48,11 @@ DELETE FROM inbox WHERE ctid = ANY (ARRAY(
          ORDER BY i.event_id LIMIT $3 FOR UPDATE SKIP LOCKED
     ) old LIMIT $3))"""
 
+# By the functions under pg_stat_user_tables: the view would look through the whole catalogue.
 _TABLES: Final = """/* events.tables */
-SELECT relname, n_live_tup, n_dead_tup, pg_total_relation_size(relid) AS bytes
-  FROM pg_stat_user_tables
- WHERE schemaname = current_schema() AND relname IN ('outbox', 'inbox')"""
+SELECT name AS relname, pg_stat_get_live_tuples(relid) AS n_live_tup,
+       pg_stat_get_dead_tuples(relid) AS n_dead_tup, pg_total_relation_size(relid) AS bytes
+  FROM unnest(ARRAY['outbox', 'inbox']) AS name, to_regclass(name) AS relid"""
 
 
 class EventCleaner(Housekeeper):

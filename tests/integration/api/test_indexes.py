@@ -66,6 +66,8 @@ SELECT id, 'orders', 'OrderPlaced', 1, id, 'context', '{}', placed_at,
   FROM orders;
 INSERT INTO inbox (consumer, event_id, handled_at)
 SELECT 'orders.assessed', id, placed_at FROM orders;
+INSERT INTO consumer_pauses (consumer_group, reason)
+SELECT 'group ' || n, '' FROM generate_series(1, 10000) AS n;
 ANALYZE;
 """
 
@@ -140,8 +142,7 @@ async def told(sent: list[Sent], name: str, number: int = 1) -> list[Sent]:
 
 async def assert_indexed(database: asyncpg.Connection, statement: Sent) -> None:
     for explained in (await plan(database, statement), await generic_plan(database, statement)):
-        scanned = [name for name in explained.scanned if "consumer_pauses" not in str(name)]
-        assert scanned == [], f"{statement.sql}\n{statement.args}\n{explained}"
+        assert explained.scanned == [], f"{statement.sql}\n{statement.args}\n{explained}"
 
 
 async def test_lists_with_every_combination_of_filters(

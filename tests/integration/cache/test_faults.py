@@ -19,8 +19,10 @@ from tests.waiting import until
 PATIENCE = 0.05
 """Seconds: the default."""
 REST = 0.5
-SLACK = 10.0
-"""Seconds that this machine may be busy with other tests."""
+SLACK = 0.5
+"""Seconds that this machine may be busy with other tests, beside those that the event loop is late.
+"""
+BEAT = 0.01
 
 CALLERS = 200
 
@@ -34,6 +36,7 @@ class Scene:
         other: the same in another process, whose way to Redis is always free.
         truth: what the source says.
         longest: seconds that the slowest look-up took.
+        late: seconds that the event loop itself was late by: that is the machine, and not Redis.
     """
 
     server: OwnValkey
@@ -42,6 +45,19 @@ class Scene:
     other: Cache
     truth: dict[str, bytes] = field(default_factory=dict)
     longest: float = 0.0
+    late: float = 0.0
+
+    async def beat(self) -> None:
+        """Note how late the event loop is."""
+        while True:
+            due = time.monotonic() + BEAT
+            await asyncio.sleep(BEAT)
+            self.late += max(0.0, time.monotonic() - due)
+
+    @property
+    def in_time(self) -> bool:
+        """Whether nobody waited longer for Redis than they may."""
+        return self.longest < PATIENCE + SLACK + self.late
 
     async def read(self, key: str, cache: Cache | None = None) -> bytes | None:
         async def load() -> bytes:
@@ -127,7 +143,9 @@ async def scene(server: OwnValkey) -> AsyncIterator[Scene]:
         await until(scene.hits, "everything works")
         await scene.read("known")
         scene.longest = 0.0
+        beating = asyncio.create_task(scene.beat())
         yield scene
+        beating.cancel()
 
 
 Fault = Callable[[Scene], AbstractAsyncContextManager[None]]
@@ -142,8 +160,8 @@ async def test_callers_in_a_row_get_their_answers(scene: Scene, fault: Fault) ->
             assert await scene.read("known") == b"v1"
         elapsed = time.monotonic() - began
         if fault not in (sluggish, full):  # it answers all, one after the other
-            assert elapsed < (1 + elapsed // REST) * PATIENCE + SLACK
-        assert scene.longest < PATIENCE + SLACK
+            assert elapsed < (1 + elapsed // REST) * PATIENCE + SLACK + scene.late
+        assert scene.in_time, (scene.longest, scene.late)
     await until(scene.hits, "it recovers by itself")
 
 
@@ -153,7 +171,7 @@ async def test_callers_at_once_get_their_answers(scene: Scene, fault: Fault) -> 
         keys = [f"unknown {n % 50}" for n in range(CALLERS)]
         assert await asyncio.gather(*map(scene.read, keys)) == [b"v1"] * CALLERS
         assert await asyncio.gather(*map(scene.read, keys)) == [b"v1"] * CALLERS
-        assert scene.longest < PATIENCE + SLACK
+        assert scene.in_time, (scene.longest, scene.late)
     await until(scene.hits, "it recovers by itself")
 
 
@@ -163,7 +181,7 @@ async def test_writers_are_not_held_up_and_see_what_they_wrote(scene: Scene, fau
         for n in range(10):
             await scene.write("known", b"v%d" % n)
             assert await scene.read("known") == b"v%d" % n
-        assert scene.longest < PATIENCE + SLACK
+        assert scene.in_time, (scene.longest, scene.late)
 
     async def told() -> bool:
         return await scene.read("known", scene.other) == b"v9"

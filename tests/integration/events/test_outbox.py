@@ -15,7 +15,7 @@ import orjson
 import pytest
 
 from libs.db.unit_of_work import unit_of_work
-from libs.events.cleaning import EventCleaner, first_id_at
+from libs.events.cleaning import BYTES, ROWS, EventCleaner, first_id_at
 from libs.events.memory import MemoryBus
 from libs.events.outbox import Outbox, OutboxQueue
 from libs.events.relay import Relay
@@ -184,7 +184,20 @@ async def test_old_events_are_removed_and_others_stay(modules: Modules) -> None:
     assert await cleaner.clean() == {"outbox": 10, "inbox": 0}
     assert await cleaner.clean() == {"outbox": 0, "inbox": 0}
     assert await unpublished(modules.sender) == 1
-    await cleaner.measure()
+
+
+async def test_the_tables_are_watched(modules: Modules) -> None:
+    await _fill(modules, 25)
+    await modules.sender.execute("ANALYZE outbox")
+    cleaner = EventCleaner(modules.sender, RelaySettings(), ConsumerSettings())
+
+    async def is_counted() -> bool:
+        await cleaner.measure()
+        live = ROWS.labels(modules.sender.name, "outbox", "live")._value.get()
+        return bool(live == 25)
+
+    await until(is_counted, "PostgreSQL's estimate")
+    assert BYTES.labels(modules.sender.name, "outbox")._value.get() > 8192
 
 
 async def test_old_notes_of_the_inbox_are_removed_by_the_time_of_handling(
