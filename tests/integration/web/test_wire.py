@@ -11,6 +11,7 @@ import httpx
 import orjson
 import pytest
 import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from libs.web.app import in_layer
 from libs.web.protocol import MAX_HEAD_BYTES, Protocol
@@ -24,9 +25,9 @@ THINGS: Final = b"POST /v1/things HTTP/1.1\r\n"
 
 
 @asynccontextmanager
-async def served() -> AsyncIterator[int]:
-    """A small application behind a server as a process has one; gives its port."""
-    app = in_layer(application([router()]), registry("/v1/things"), settings())
+async def served(app: ASGIApp | None = None) -> AsyncIterator[int]:
+    """An application, or a small one, behind a server as a process has one; gives its port."""
+    app = app or in_layer(application([router()]), registry("/v1/things"), settings())
     config = uvicorn.Config(
         app, http=Protocol, ws="none", lifespan="off", log_config=None, server_header=False
     )
@@ -119,6 +120,31 @@ async def test_what_is_not_http(port: int, kind: str) -> None:
 )
 async def test_a_head_without_end(port: int, head: bytes) -> None:
     await _assert_problem(port, head, 431, "head_too_large")
+
+
+CHUNKED: Final = THINGS + JSON + b"Transfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize("endless", [b"0\r\nX: " + b"a" * 5_000_000, b"1;" + b"a" * 5_000_000])
+async def test_a_trailer_or_a_chunk_without_end(port: int, endless: bytes) -> None:
+    await _assert_problem(port, CHUNKED + endless, 431, "head_too_large")
+
+
+async def test_a_trailer_is_no_header() -> None:
+    seen: list[list[tuple[bytes, bytes]]] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        while (await receive()).get("more_body"):
+            pass
+        seen.append(scope["headers"])
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    async with served(app) as port:
+        trailer = b"X-Forwarded-For: 9.9.9.9\r\nAuthorization: Bearer x\r\n\r\n"
+        await _answer(port, CHUNKED + b"2\r\n{}\r\n0\r\n" + trailer)
+    names = {name for name, _ in seen[0]}
+    assert names == {b"host", b"content-type", b"transfer-encoding"}
 
 
 async def test_a_head_of_usual_size(port: int) -> None:
